@@ -1,0 +1,89 @@
+"""Every setting, read once at boot. Unsafe combinations refuse to start and say why."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Settings(BaseSettings):
+    """Settings come from the environment (`SATUPINTU_…`). Durations are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="SATUPINTU_", frozen=True, extra="forbid")
+
+    issuer: str = "http://localhost:8000"
+    mode: Literal["development", "production"] = "development"
+    data_dir: Path = Path("var")
+    database_url: str = ""
+    database_pool_size: int = Field(10, ge=1, le=200)
+    database_synchronous: Literal["full", "normal"] = "full"
+    master_key_file: Path | None = None
+    master_key: SecretStr | None = None
+
+    code_lifetime: int = Field(60, ge=5, le=60)
+    access_token_lifetime: int = Field(600, ge=30, le=600)
+    id_token_lifetime: int = Field(600, ge=30, le=3600)
+    refresh_idle_lifetime: int = Field(30 * 86400, ge=60)
+    refresh_absolute_lifetime: int = Field(180 * 86400, ge=60)
+    refresh_retry_window: int = Field(10, ge=0, le=60)
+    session_idle_lifetime: int = Field(3600, ge=60)
+    session_absolute_lifetime: int = Field(86400, ge=60)
+    interaction_lifetime: int = Field(1800, ge=60, le=86400)
+
+    password_parallelism: int = Field(0, ge=0, description="argon2 hashes at once; 0: one for each core")
+    login_failures_per_account: int = Field(10, ge=1)
+    login_failures_per_address: int = Field(100, ge=1)
+    login_failure_window: int = Field(900, ge=1)
+
+    client_cache_seconds: int = Field(5, ge=0, le=60)
+    jwks_max_age: int = Field(300, ge=0, le=86400)
+    key_refresh_seconds: int = Field(30, ge=1, le=300)
+    trusted_proxies: tuple[str, ...] = ()
+    max_body_bytes: int = Field(65536, ge=4096)
+    default_locale: Literal["id", "en"] = "id"
+
+    @field_validator("issuer")
+    @classmethod
+    def _issuer_is_a_plain_origin_or_path(cls, issuer: str) -> str:
+        parts = urlsplit(issuer)
+        if parts.scheme not in {"https", "http"} or not parts.hostname:
+            raise ValueError("issuer must be an http(s) address")
+        if parts.query or parts.fragment or parts.username is not None or issuer.endswith("/"):
+            raise ValueError("issuer must have no query, fragment, user or trailing slash")
+        return issuer
+
+    @model_validator(mode="after")
+    def _refuse_what_is_unsafe(self) -> Self:
+        parts = urlsplit(self.issuer)
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+            raise ValueError("an http issuer is allowed on this machine only (localhost); use https")
+        if self.mode == "production":
+            if parts.scheme != "https":
+                raise ValueError("production needs an https issuer")
+            if self.master_key is None and self.master_key_file is None:
+                raise ValueError("production needs SATUPINTU_MASTER_KEY_FILE or SATUPINTU_MASTER_KEY")
+            if self.url.startswith("sqlite"):
+                raise ValueError("production needs PostgreSQL; SQLite is for trying")
+        if self.refresh_idle_lifetime > self.refresh_absolute_lifetime:
+            raise ValueError("refresh_idle_lifetime must not exceed refresh_absolute_lifetime")
+        return self
+
+    @property
+    def url(self) -> str:
+        """The database's address; SQLite in the data folder when none is set."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'satupintu.db'}"
+
+    @property
+    def master_key_path(self) -> Path:
+        """Where the master key is read from when it is not in the environment."""
+        return self.master_key_file or self.data_dir / "master.key"
+
+    @property
+    def access_token_ttl(self) -> timedelta:
+        """How long an access token lives."""
+        return timedelta(seconds=self.access_token_lifetime)
