@@ -171,6 +171,7 @@ class ConsentEvent(Base):
     granted: Mapped[list[str]] = mapped_column(Json)
     refused: Mapped[list[str]] = mapped_column(Json)
     offline_access: Mapped[bool] = mapped_column(Boolean)
+    valid_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     language: Mapped[str | None] = mapped_column(String(20))
     text_sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32), ForeignKey("consent_shown_texts.sha256"))
     channel: Mapped[str] = mapped_column(String(40))

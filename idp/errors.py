@@ -9,7 +9,7 @@ Spec: RFC 6749 §4.1.2.1 and §5.2; OpenID Connect Core §3.1.2.6; RFC 8707 §2;
 from typing import ClassVar
 
 
-class Refusal(Exception):  # noqa: N818 - "refused" is the word of the house; what it carries is not a bug
+class Refusal(Exception):
     """Something was asked that is not allowed. A refusal commits the transaction it leaves; a bug rolls it back.
 
     Otherwise a burned code, a counted failure or a revoked family would be undone by the very error that caused it.

@@ -24,9 +24,7 @@ class UsedOnce(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-async def use_once(
-    session: AsyncSession, *, kind: str, issuer: str, identifier: str, expires_at: datetime
-) -> bool:
+async def use_once(session: AsyncSession, *, kind: str, issuer: str, identifier: str, expires_at: datetime) -> bool:
     """Whether this is the first use. It holds across processes and restarts."""
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
     statement = (

@@ -20,31 +20,31 @@ class Settings(BaseSettings):
     mode: Literal["development", "production"] = "development"
     data_dir: Path = Path("var")
     database_url: str = ""
-    database_pool_size: int = Field(10, ge=1, le=200)
+    database_pool_size: int = Field(default=10, ge=1, le=200)
     database_synchronous: Literal["full", "normal"] = "full"
     master_key_file: Path | None = None
     master_key: SecretStr | None = None
 
-    code_lifetime: int = Field(60, ge=5, le=60)
-    access_token_lifetime: int = Field(600, ge=30, le=600)
-    id_token_lifetime: int = Field(600, ge=30, le=3600)
-    refresh_idle_lifetime: int = Field(30 * 86400, ge=60)
-    refresh_absolute_lifetime: int = Field(180 * 86400, ge=60)
-    refresh_retry_window: int = Field(10, ge=0, le=60)
-    session_idle_lifetime: int = Field(3600, ge=60)
-    session_absolute_lifetime: int = Field(86400, ge=60)
-    interaction_lifetime: int = Field(1800, ge=60, le=86400)
+    code_lifetime: int = Field(default=60, ge=5, le=60)
+    access_token_lifetime: int = Field(default=600, ge=30, le=600)
+    id_token_lifetime: int = Field(default=600, ge=30, le=3600)
+    refresh_idle_lifetime: int = Field(default=30 * 86400, ge=60)
+    refresh_absolute_lifetime: int = Field(default=180 * 86400, ge=60)
+    refresh_retry_window: int = Field(default=10, ge=0, le=60)
+    session_idle_lifetime: int = Field(default=3600, ge=60)
+    session_absolute_lifetime: int = Field(default=86400, ge=60)
+    interaction_lifetime: int = Field(default=1800, ge=60, le=86400)
 
-    password_parallelism: int = Field(0, ge=0, description="argon2 hashes at once; 0: one for each core")
-    login_failures_per_account: int = Field(10, ge=1)
-    login_failures_per_address: int = Field(100, ge=1)
-    login_failure_window: int = Field(900, ge=1)
+    password_parallelism: int = Field(default=0, ge=0, description="argon2 hashes at once; 0: one for each core")
+    login_failures_per_account: int = Field(default=10, ge=1)
+    login_failures_per_address: int = Field(default=100, ge=1)
+    login_failure_window: int = Field(default=900, ge=1)
 
-    client_cache_seconds: int = Field(5, ge=0, le=60)
-    jwks_max_age: int = Field(300, ge=0, le=86400)
-    key_refresh_seconds: int = Field(30, ge=1, le=300)
+    client_cache_seconds: int = Field(default=5, ge=0, le=60)
+    jwks_max_age: int = Field(default=300, ge=0, le=86400)
+    key_refresh_seconds: int = Field(default=30, ge=1, le=300)
     trusted_proxies: tuple[str, ...] = ()
-    max_body_bytes: int = Field(65536, ge=4096)
+    max_body_bytes: int = Field(default=65536, ge=4096)
     default_locale: Literal["id", "en"] = "id"
 
     @field_validator("issuer")

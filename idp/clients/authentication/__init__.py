@@ -1,0 +1,1 @@
+"""How an app proves which app it is: one file per method, all of them in METHODS."""

@@ -1,0 +1,5 @@
+"""`python -m idp` is `satupintu`."""
+
+from idp.cli import main
+
+main()

@@ -1,0 +1,54 @@
+"""What the JSON endpoints answer with: never cached, and a refusal in OAuth's own words.
+
+Spec: RFC 6749 §5.1 and §5.2; RFC 6750 §3.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from starlette.responses import Response
+
+from idp.errors import OAuthError
+
+NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
+
+
+def json_answer(content: Mapping[str, Any], *, status: int = 200) -> Response:
+    """A JSON answer that no cache may keep: it carries tokens, or what is known about one."""
+    return Response(orjson.dumps(content), status, headers=NO_STORE, media_type="application/json")
+
+
+def error_answer(refusal: OAuthError, *, challenge: str | None = None) -> Response:
+    """A refusal as JSON; `challenge` becomes `WWW-Authenticate`."""
+    content = {"error": refusal.code}
+    if refusal.description:
+        content["error_description"] = printable(refusal.description)
+    response = json_answer(content, status=refusal.status)
+    if challenge is not None:
+        response.headers["WWW-Authenticate"] = challenge
+    return response
+
+
+def bearer_challenge(refusal: OAuthError | None, *, scope: str | None = None) -> str:
+    """The `WWW-Authenticate` of a protected resource; no error code when no credentials came at all.
+
+    Spec: RFC 6750 §3 and §3.1.
+    """
+    parts = ['realm="satupintu"']
+    if refusal is not None:
+        parts.append(f'error="{refusal.code}"')
+        if refusal.description:
+            parts.append(f'error_description="{printable(refusal.description)}"')
+    if scope is not None:
+        parts.append(f'scope="{scope}"')
+    return "Bearer " + ", ".join(parts)
+
+
+def printable(description: str) -> str:
+    """A description in the characters that OAuth allows, so that nothing sent to us can break out of a header.
+
+    Spec: RFC 6749 §5.2 (`%x20-21 / %x23-5B / %x5D-7E`).
+    """
+    allowed = (character if " " <= character <= "~" else "?" for character in description[:300])
+    return "".join("'" if character in '"\\' else character for character in allowed)

@@ -1,0 +1,96 @@
+"""Which app is calling, proven by exactly the method that it registered.
+
+Whatever is wrong, the answer is the same `invalid_client`; the reason is in the audit.
+Spec: RFC 6749 §2.3, §3.2.1, §5.2; RFC 9700 §2.5.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+
+from idp.audit import AuditKind, record
+from idp.clients.authentication.client_secret_basic import CLIENT_SECRET_BASIC
+from idp.clients.authentication.client_secret_post import CLIENT_SECRET_POST
+from idp.clients.authentication.none import NONE
+from idp.clients.authentication.presented import Attempt, Method, NotAuthenticated, Presented
+from idp.clients.authentication.private_key_jwt import PRIVATE_KEY_JWT
+from idp.clients.registry import CLIENT_ID, RegisteredClient
+from idp.errors import InvalidClient, InvalidRequest
+from idp.protocol import Parameters
+from idp.provider import Provider
+
+METHODS: Final = (CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, PRIVATE_KEY_JWT, NONE)
+
+# What a client that tried the Authorization header is told to use. Spec: RFC 6749 §5.2.
+BASIC_CHALLENGE: Final = 'Basic realm="satupintu", charset="UTF-8"'
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticatedClient:
+    """A client that has proven who it is (a public one has only said so). Made by `authenticate` alone."""
+
+    registration: RegisteredClient
+    method: str
+
+    @property
+    def client_id(self) -> str:
+        """Which client."""
+        return self.registration.client_id
+
+
+async def authenticate(
+    provider: Provider, request: Request, parameters: Parameters, session: AsyncSession, *, now: datetime
+) -> AuthenticatedClient:
+    """The client that is calling. It is the first thing in a transaction, for it may read through the registry.
+
+    Errors: `invalid_request` for several methods at once, `invalid_client` for everything else.
+    """
+    method, presented = read_credentials(request, parameters)
+    client = await provider.clients.get(presented.client_id, now)
+    attempt = Attempt(
+        presented=presented, client=client, settings=provider.settings, session=session, now=now
+    )
+    try:
+        verified = await method.verify(attempt)
+        if verified.token_endpoint_auth_method != method.name:
+            raise NotAuthenticated(f"registered for {verified.token_endpoint_auth_method}")
+    except NotAuthenticated as reason:
+        await _record_failure(provider, session, presented, method, reason=str(reason), now=now)
+        raise InvalidClient("client authentication failed", detail=str(reason)) from None
+    return AuthenticatedClient(registration=verified, method=method.name)
+
+
+def read_credentials(request: Request, parameters: Parameters) -> tuple[Method, Presented]:
+    """The one method that was used, and what was presented by it. Nothing is believed yet."""
+    if len(request.headers.getlist("authorization")) > 1:
+        # Two readers would take two different ones.
+        raise InvalidRequest("send one Authorization header")
+    if "client_secret" in parameters and ("authorization" in request.headers or "client_assertion" in parameters):
+        raise InvalidRequest("use one client authentication method")
+    found = [(method, presented) for method in METHODS if (presented := method.read(request, parameters))]
+    if not found:
+        raise InvalidClient("the client did not authenticate")
+    if len(found) > 1:
+        raise InvalidRequest("use one client authentication method")
+    method, presented = found[0]
+    if parameters.get("client_id", presented.client_id) != presented.client_id:
+        raise InvalidRequest("client_id differs from the client that authenticates")
+    return method, presented
+
+
+async def _record_failure(
+    provider: Provider, session: AsyncSession, presented: Presented, method: Method, *, reason: str, now: datetime
+) -> None:
+    # An id that no client can have is a stranger's text: worth no column, and PostgreSQL would refuse a NUL.
+    plausible = CLIENT_ID.fullmatch(presented.client_id) is not None
+    await record(
+        session,
+        AuditKind.CLIENT_AUTHENTICATION_REFUSED,
+        now=now,
+        entropy=provider.entropy,
+        client_id=presented.client_id if plausible else None,
+        detail={"method": method.name, "reason": reason},
+    )

@@ -1,0 +1,132 @@
+"""What is done by the clock, by one process at a time: keys advance, consents expire, what is spent is deleted.
+
+Each step is a transaction of its own, bounded, and harmless to repeat; a crash between two leaves nothing half done.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+import structlog
+from sqlalchemy import CursorResult, delete, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from consent.decisions import expire_due
+from idp.database import Base
+from idp.interaction.models import Interaction
+from idp.provider import Provider
+from idp.replay import UsedOnce
+from idp.tokens.models import AccessToken, RefreshToken
+from keys.ring import advance
+
+log = structlog.get_logger()
+
+EVERY_SECONDS = 60.0
+BATCH = 1000
+KEEP_SPENT = timedelta(days=1)
+LEADER_LOCK = 0x5A70_0001
+
+Step = Callable[[Provider, AsyncSession], Awaitable[int]]
+
+
+async def advance_keys(provider: Provider, session: AsyncSession) -> int:
+    """Moves each signing key one state on when its time has come."""
+    settings = provider.settings
+    return len(
+        await advance(
+            session,
+            now=provider.clock(),
+            publish_for=timedelta(seconds=settings.jwks_max_age + 2 * settings.key_refresh_seconds),
+            verify_for=timedelta(seconds=max(settings.access_token_lifetime, settings.id_token_lifetime) + 120),
+        )
+    )
+
+
+async def expire_consents(provider: Provider, session: AsyncSession) -> int:
+    """Writes the end of consents whose time is over."""
+    return len(await expire_due(session, now=provider.clock(), entropy=provider.entropy))
+
+
+def delete_expired(
+    table: type[Base], key: InstrumentedAttribute[object], expires: InstrumentedAttribute[object]
+) -> Step:
+    """A step that deletes a batch of rows that expired a day ago or earlier."""
+
+    async def step(provider: Provider, session: AsyncSession) -> int:
+        past = provider.clock() - KEEP_SPENT
+        batch = select(key).where(expires < past).limit(BATCH).scalar_subquery()
+        done = await session.execute(delete(table).where(key.in_(batch), expires < past))
+        assert isinstance(done, CursorResult)
+        return done.rowcount
+
+    step.__name__ = f"delete_expired_{table.__tablename__}"
+    return step
+
+
+STEPS: tuple[Step, ...] = (
+    advance_keys,
+    expire_consents,
+    delete_expired(Interaction, Interaction.id, Interaction.expires_at),
+    delete_expired(UsedOnce, UsedOnce.identifier, UsedOnce.expires_at),
+    delete_expired(AccessToken, AccessToken.jti, AccessToken.expires_at),
+    delete_expired(RefreshToken, RefreshToken.token_sha256, RefreshToken.expires_at),
+)
+
+
+class Housekeeping:
+    """Runs the steps once a minute while the process lives; and keeps this process's view of the keys fresh."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._sweep()), asyncio.create_task(self._watch_keys())]
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            try:
+                await sweep(self._provider)
+            except Exception as fault:
+                log.error("housekeeping_failed", kind=type(fault).__name__, exc_info=fault)
+
+    async def _watch_keys(self) -> None:
+        while True:
+            await asyncio.sleep(self._provider.settings.key_refresh_seconds)
+            try:
+                async with self._provider.database.reading() as session:
+                    await self._provider.keys.refresh(session)
+            except Exception as fault:
+                log.error("key_refresh_failed", kind=type(fault).__name__, exc_info=fault)
+
+
+async def sweep(provider: Provider) -> dict[str, int]:
+    """Every step once, unless another process is at it."""
+    done: dict[str, int] = {}
+    for step in STEPS:
+        async with provider.database.transaction() as session, leadership(provider, session) as leads:
+            if leads:
+                done[getattr(step, "__name__", "step")] = await step(provider, session)
+    return done
+
+
+@asynccontextmanager
+async def leadership(provider: Provider, session: AsyncSession) -> AsyncIterator[bool]:
+    """Whether this transaction is the one that sweeps. The lock goes with the transaction, so a killed holder frees it."""
+    if provider.database.is_sqlite:
+        yield True
+        return
+    yield bool(await session.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": LEADER_LOCK}))

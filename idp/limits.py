@@ -1,0 +1,53 @@
+"""What protects the process from the network: time for the head and body to arrive, and a cap on what is sent.
+
+uvicorn waits for ever for a body that dribbles in; a fast path must not.
+"""
+
+import asyncio
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class BodyLimits:
+    """Refuses bodies that are too large or too slow, before any handler holds them in memory."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float = 10.0) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on with a `receive` that counts and keeps time. A request without a body pays nothing."""
+        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+            await self._app(scope, receive, send)
+            return
+        deadline = asyncio.get_running_loop().time() + self._seconds
+        seen = 0
+        complete = False
+
+        async def limited() -> Message:
+            nonlocal seen, complete
+            if complete:  # what comes after the body is the disconnect, and may take as long as it likes
+                return await receive()
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._max_bytes:
+                raise BodyTooLarge
+            complete = not message.get("more_body", False)
+            return message
+
+        try:
+            await self._app(scope, limited, send)
+        except (BodyTooLarge, TimeoutError) as refused:
+            await _refuse(send, 413 if isinstance(refused, BodyTooLarge) else 408)
+
+
+class BodyTooLarge(Exception):
+    """More was sent than any honest request needs."""
+
+
+async def _refuse(send: Send, status: int) -> None:
+    headers = [(b"content-length", b"0"), (b"connection", b"close"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,48 @@
+"""Logs as JSON lines, safe to read: no control characters, no secrets, no parameters of requests."""
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+SECRET_NAMES = frozenset(
+    {
+        "access_token",
+        "assertion",
+        "authorization",
+        "client_assertion",
+        "client_secret",
+        "code",
+        "code_verifier",
+        "cookie",
+        "id_token",
+        "id_token_hint",
+        "password",
+        "refresh_token",
+        "secret",
+        "token",
+    }
+)
+
+
+def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Whatever is logged under a secret's name is masked, should somebody ever log one."""
+    return {name: "***" if name in SECRET_NAMES else value for name, value in event.items()}
+
+
+def configure_logs() -> None:
+    """Every log line goes to standard error as one line of JSON (which escapes line breaks: no forged lines)."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            mask_secrets,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

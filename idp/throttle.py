@@ -1,0 +1,144 @@
+"""Counting guesses, so that a burst of a thousand counts a thousand, and nobody can lock another person out.
+
+A guess is counted, and that count committed, before the password is looked at: guesses that arrive together are told
+apart by the database, not by luck. Who is refused depends on where the guess comes from:
+
+- a browser in which this account has logged in before has a count of its own, so that strangers who guess at a citizen's
+  account never shut the citizen out;
+- any other browser shares the counts of its network address (for this account, and for all accounts together, which
+  bounds spraying) and of all strangers at this account, which bounds guessing from many addresses.
+
+Spec: NIST SP 800-63B-4 §3.2.2; OWASP Authentication Cheat Sheet.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Final
+
+from sqlalchemy import Index, Integer, String, case, delete, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.database import Base, Database
+from keys.columns import UtcDateTime
+
+# NIST's ceiling is 100 failures at one account; strangers together get ten times what one address gets.
+STRANGERS_FACTOR: Final = 10
+
+
+class Throttle(Base):
+    """How often something was tried within a window. `bucket` is a keyed hash: it names neither people nor addresses."""
+
+    __tablename__ = "idp_throttle"
+    __table_args__ = (Index("ix_idp_throttle_window_started_at", "window_started_at"),)
+
+    bucket: Mapped[str] = mapped_column(String(64), primary_key=True)
+    count: Mapped[int] = mapped_column(Integer)
+    window_started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Whether an attempt may go on; `at_limit` is true for the very one that was refused first."""
+
+    allowed: bool
+    first_refused: bool
+    retry_after: timedelta
+
+
+async def count_attempt(database: Database, buckets: Mapping[str, int], *, window: timedelta, now: datetime) -> Attempt:
+    """Counts one attempt in every bucket (a bucket's number is its limit), and says whether all still have room.
+
+    One statement in a transaction of its own, committed when this returns.
+    """
+    # In one order everywhere, or two attempts that share two buckets wait for each other for ever.
+    values = [{"bucket": name, "count": 1, "window_started_at": now} for name in sorted(buckets)]
+    insert = sqlite_insert if database.is_sqlite else postgresql_insert
+    statement = insert(Throttle).values(values)
+    over = Throttle.window_started_at <= now - window
+    counted = statement.on_conflict_do_update(
+        index_elements=[Throttle.bucket],
+        set_={
+            "count": case((over, 1), else_=Throttle.count + 1),
+            "window_started_at": case((over, statement.excluded.window_started_at), else_=Throttle.window_started_at),
+        },
+    ).returning(Throttle.bucket, Throttle.count, Throttle.window_started_at)
+    async with database.transaction() as session:
+        rows = (await session.execute(counted)).all()
+    full = [row for row in rows if row.count > buckets[row.bucket]]
+    if not full:
+        return Attempt(allowed=True, first_refused=False, retry_after=timedelta(0))
+    return Attempt(
+        allowed=False,
+        first_refused=any(row.count == buckets[row.bucket] + 1 for row in full),
+        retry_after=max(row.window_started_at + window - now for row in full),
+    )
+
+
+async def give_back(session: AsyncSession, *, own: Iterable[str], shared: Iterable[str]) -> None:
+    """After a success: forgets the person's `own` counts, and takes this one attempt back from the `shared` ones.
+
+    The shared ones are not forgotten, or an attacker would log in as themselves now and then and guess for ever.
+    """
+    await session.execute(delete(Throttle).where(Throttle.bucket.in_(sorted(own))))
+    for bucket in sorted(shared):
+        await session.execute(
+            update(Throttle).where(Throttle.bucket == bucket, Throttle.count > 0).values(count=Throttle.count - 1)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoginBuckets:
+    """The counts that one login attempt is subject to, with their limits."""
+
+    own: Mapping[str, int]
+    shared: Mapping[str, int]
+
+    @property
+    def all(self) -> dict[str, int]:
+        """Every bucket and its limit."""
+        return {**self.own, **self.shared}
+
+
+def login_buckets(
+    key: bytes,
+    *,
+    username: str,
+    browser_digest: bytes,
+    browser_is_known: bool,
+    address: str,
+    per_account: int,
+    per_address: int,
+) -> LoginBuckets:
+    """The buckets of an attempt at this (normalised) username, whether or not there is such a person."""
+    if browser_is_known:
+        return LoginBuckets(own={_bucket(key, "known", username, browser_digest.hex()): per_account}, shared={})
+    network = network_of(address)
+    return LoginBuckets(
+        own={_bucket(key, "account and address", username, network): per_account},
+        shared={
+            _bucket(key, "address", network): per_address,
+            _bucket(key, "strangers", username): per_account * STRANGERS_FACTOR,
+        },
+    )
+
+
+def network_of(address: str) -> str:
+    """What counts as one address: an IPv4 address, or the /64 that one IPv6 subscriber can pick from at will."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+def _bucket(key: bytes, *parts: str) -> str:
+    return hmac.new(key, b"\x00".join(part.encode() for part in parts), hashlib.sha256).hexdigest()
