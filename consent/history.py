@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 from uuid import UUID
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
@@ -190,6 +190,7 @@ class EventFilter:
     agency_id: str | None = None
     purpose_id: str | None = None
     subject_id: str | None = None
+    client_id: str | None = None
     kind: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -217,26 +218,56 @@ class ListedEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventsPage:
-    """Some events, newest first; `next` is where to go on, None at the end."""
+    """Some events, newest first; `next` is where to go on, None at the end; `newer` is where to go back, likewise."""
 
     events: tuple[ListedEvent, ...]
     next: Cursor | None
+    newer: Cursor | None = None
 
 
 async def list_events(
-    session: AsyncSession, *, filters: EventFilter, after: Cursor | None = None, limit: int = 50
+    session: AsyncSession,
+    *,
+    filters: EventFilter,
+    after: Cursor | None = None,
+    before: Cursor | None = None,
+    limit: int = 50,
 ) -> EventsPage:
-    """The events that the filters leave, newest first."""
-    if any(not is_id(value) for value in (filters.agency_id, filters.purpose_id, filters.subject_id) if value):
+    """The events that the filters leave, newest first: those next older than `after`, or next newer than `before`."""
+    if not _can_match(filters):
         return EventsPage((), None)
     statement = _filtered(filters)
-    if after is not None:
-        statement = statement.where(_before(ConsentEvent.at, ConsentEvent.id, after))
-    statement = statement.order_by(ConsentEvent.at.desc(), ConsentEvent.id.desc()).limit(limit + 1)
-    rows = (await session.execute(statement)).all()
-    events = tuple(_listed(row) for row in rows[:limit])
+    if before is not None:
+        statement = statement.where(_after(ConsentEvent.at, ConsentEvent.id, before))
+        statement = statement.order_by(ConsentEvent.at, ConsentEvent.id)
+    else:
+        if after is not None:
+            statement = statement.where(_before(ConsentEvent.at, ConsentEvent.id, after))
+        statement = statement.order_by(ConsentEvent.at.desc(), ConsentEvent.id.desc())
+    rows = (await session.execute(statement.limit(limit + 1))).all()
     more = len(rows) > limit
-    return EventsPage(events, Cursor(events[-1].event.at, events[-1].event.id) if more else None)
+    events = tuple(_listed(row) for row in rows[:limit])
+    if before is not None:
+        events = events[::-1]
+    if not events:
+        return EventsPage((), None)
+    newest, oldest = (Cursor(listed.event.at, listed.event.id) for listed in (events[0], events[-1]))
+    if before is not None:
+        # Whoever comes from an older page can go back to it.
+        return EventsPage(events, oldest, newest if more else None)
+    return EventsPage(events, oldest if more else None, newest if after is not None else None)
+
+
+async def count_events(session: AsyncSession, *, filters: EventFilter) -> int:
+    """How many events the filters leave."""
+    if not _can_match(filters):
+        return 0
+    statement = _filtered(filters).with_only_columns(func.count(ConsentEvent.id), maintain_column_froms=True)
+    return (await session.scalar(statement)) or 0
+
+
+def _can_match(filters: EventFilter) -> bool:
+    return all(is_id(value) for value in (filters.agency_id, filters.purpose_id, filters.subject_id) if value)
 
 
 async def record_officer_action(
@@ -285,6 +316,10 @@ def _before(at: InstrumentedAttribute[datetime], row_id: InstrumentedAttribute[s
     return and_(at <= place.at, or_(at < place.at, row_id < place.id))
 
 
+def _after(at: InstrumentedAttribute[datetime], row_id: InstrumentedAttribute[str], place: Cursor) -> Any:
+    return and_(at >= place.at, or_(at > place.at, row_id > place.id))
+
+
 def _summaries() -> Select[Any]:
     return (
         select(
@@ -331,6 +366,7 @@ def _filtered(filters: EventFilter) -> Select[Any]:
         (ConsentEvent.agency_id, filters.agency_id),
         (ConsentEvent.purpose_id, filters.purpose_id),
         (ConsentEvent.subject_id, filters.subject_id),
+        (ConsentEvent.client_id, filters.client_id),
         (ConsentEvent.kind, filters.kind),
     ):
         if value is not None:

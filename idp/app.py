@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from consent.http import console, dashboard
-from idp import consent_screen, discovery, health, home, introspection, logout, revocation, select_account, userinfo
+from idp import consent_screen, discovery, health, home, introspection, logout, revocation, select_account, sign_in, userinfo
 from idp import token_endpoint as token
 from idp.authorize import endpoint as authorize
 from idp.clock import Clock, system_clock
@@ -68,6 +68,7 @@ def page_routes() -> list[BaseRoute]:
     """What people open."""
     return [
         Route("/", home.home, methods=["GET"]),
+        Route("/sign-in", sign_in.sign_in, methods=["GET"]),
         Route("/login", login.login, methods=["GET", "POST"]),
         Route("/select-account", select_account.select_account, methods=["GET", "POST"]),
         Route("/consent", consent_screen.consent, methods=["GET", "POST"]),

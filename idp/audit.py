@@ -1,4 +1,4 @@
-"""What happened at the door: who logged in, who was refused, who changed what. A row for the officer, a line for the log.
+"""What happened at the door: who logged in, who was refused, who changed what. A row to search, a line for the log.
 
 What was typed as a password, and any token, code or cookie, never gets here. Text from outside is escaped, so that no
 line break in a name can write a second, forged line.

@@ -151,10 +151,13 @@ def check_form_post(request: Request, form: Form, *, context: str, issuer: str) 
     if secret is None:
         raise PageRefusal(_LOST_COOKIE, status=403, detail="no browser cookie")
     origin = request.headers.get("origin")
-    # "null" (a sandboxed frame, a data: page) is an origin like any other that is not ours.
-    if origin is not None and origin.lower() != origin_of(issuer):
+    site = request.headers.get("sec-fetch-site")
+    # "null" is what a sandboxed frame sends. Our pages' Referrer-Policy is `same-origin`, so that our own forms do not;
+    # should a proxy make it `no-referrer`, they do (Fetch §3.2), and then Sec-Fetch-Site must vouch for them.
+    ours = {origin_of(issuer), "null"} if site == "same-origin" else {origin_of(issuer)}
+    if origin is not None and origin.lower() not in ours:
         raise PageRefusal(_FOREIGN_FORM, status=403, detail="foreign Origin")
-    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+    if site not in {None, "same-origin"}:
         raise PageRefusal(_FOREIGN_FORM, status=403, detail="foreign Sec-Fetch-Site")
     sent = form.one(CSRF_FIELD)
     if not constant_time_equals(sent.encode(), csrf_token(secret, context).encode()):

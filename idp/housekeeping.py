@@ -36,14 +36,13 @@ Step = Callable[[Provider, AsyncSession], Awaitable[int]]
 async def advance_keys(provider: Provider, session: AsyncSession) -> int:
     """Moves each signing key one state on when its time has come."""
     settings = provider.settings
-    return len(
-        await advance(
-            session,
-            now=provider.clock(),
-            publish_for=timedelta(seconds=settings.jwks_max_age + 2 * settings.key_refresh_seconds),
-            verify_for=timedelta(seconds=max(settings.access_token_lifetime, settings.id_token_lifetime) + 120),
-        )
+    done = await advance(
+        session,
+        now=provider.clock(),
+        publish_for=timedelta(seconds=settings.jwks_max_age + 2 * settings.key_refresh_seconds),
+        verify_for=timedelta(seconds=max(settings.access_token_lifetime, settings.id_token_lifetime) + 120),
     )
+    return len(done.promoted) + len(done.retired)
 
 
 async def expire_consents(provider: Provider, session: AsyncSession) -> int:
@@ -107,8 +106,9 @@ class Housekeeping:
         while True:
             await asyncio.sleep(self._provider.settings.key_refresh_seconds)
             try:
-                async with self._provider.database.reading() as session:
-                    await self._provider.keys.refresh(session)
+                await self._provider.ring.refresh_if_stale(
+                    self._provider.database.reading, now=self._provider.clock(), max_age=timedelta(0)
+                )
             except Exception as fault:
                 log.error("key_refresh_failed", kind=type(fault).__name__, exc_info=fault)
 
@@ -125,7 +125,7 @@ async def sweep(provider: Provider) -> dict[str, int]:
 
 @asynccontextmanager
 async def leadership(provider: Provider, session: AsyncSession) -> AsyncIterator[bool]:
-    """Whether this transaction is the one that sweeps. The lock goes with the transaction, so a killed holder frees it."""
+    """Whether this transaction sweeps. The lock goes with the transaction, so a killed holder frees it."""
     if provider.database.is_sqlite:
         yield True
         return

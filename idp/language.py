@@ -148,17 +148,28 @@ def formats(locale: Locale) -> dict[str, Callable[..., str]]:
     return {"moment": moment, "date": day, "number": number, "isoformat": lambda at: at.isoformat()}
 
 
-def apart(name: str) -> Markup:
-    """A name that somebody else chose, so that it cannot reorder, hide or push away the words around it."""
-    visible = "".join(
+def visible(text: str) -> str:
+    """A text without the characters that nobody sees: they could turn around or hide the words that stand after them."""
+    return "".join(
         " " if character in "\n\r\t" else character
-        for character in name[: LONGEST_NAME * 4]
+        for character in text
         if character in "\n\r\t" or unicodedata.category(character) not in _INVISIBLE
     )
-    shown = visible if len(visible) <= LONGEST_NAME else visible[: LONGEST_NAME - 1] + "…"
+
+
+def apart(name: str) -> Markup:
+    """A name that somebody else chose, so that it cannot reorder, hide or push away the words around it."""
+    shown = visible(name[: LONGEST_NAME * 4])
+    if len(shown) > LONGEST_NAME:
+        shown = shown[: LONGEST_NAME - 1] + "…"
     return Markup("<bdi>{}</bdi>").format(shown)
 
 
 def locales() -> Iterator[Locale]:
     """Every language that pages are written in."""
     return iter(LANGUAGE_NAMES)
+
+
+def N_(sentence: str) -> str:  # noqa: N802 - the name by which every gettext tool finds marked sentences
+    """Marks a sentence for the catalogues. It is translated where it is shown, in the reader's language."""
+    return sentence

@@ -27,6 +27,7 @@ from idp.language import (
     load_catalogue,
     locale_of,
     locales,
+    visible,
 )
 
 HSTS: Final = "max-age=63072000; includeSubDomains"
@@ -208,7 +209,7 @@ def _environment(locale: Locale, *, base: str) -> Environment:
     )
     translations = load_catalogue(locale)
     environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]  # the extension adds it
-    environment.filters.update(formats(locale), apart=apart)
+    environment.filters.update(formats(locale), apart=apart, visible=visible)
     environment.globals.update(
         locale=locale, base=base, static_version=_static_version(), translate=translations.gettext
     )

@@ -14,7 +14,7 @@ from idp.database import Database
 from idp.pages import Pages
 from idp.settings import Settings
 from keys.entropy import Entropy, SystemEntropy
-from keys.ring import KeyRing
+from keys.ring import KeyRing, RingCache
 from keys.sealing import MasterKey
 
 
@@ -26,7 +26,7 @@ class Provider:
     clock: Clock
     entropy: Entropy
     database: Database
-    keys: KeyRing
+    ring: RingCache
     clients: ClientRegistry
     passwords: Passwords
     subjects: Subjects
@@ -39,20 +39,24 @@ class Provider:
         database = Database(
             settings.url, pool_size=settings.database_pool_size, synchronous=settings.database_synchronous
         )
-        async with database.reading() as session:
-            keys = await KeyRing.load(session, load_master_key(settings))
+        ring = await RingCache.start(database.reading, load_master_key(settings), now=clock())
         return cls(
             settings=settings,
             clock=clock,
             entropy=entropy or SystemEntropy(),
             database=database,
-            keys=keys,
+            ring=ring,
             clients=ClientRegistry(database, max_age=settings.client_cache_seconds),
             passwords=Passwords(parallelism=settings.password_parallelism),
-            subjects=Subjects(keys.secret("pairwise")),
+            subjects=Subjects(ring.ring.secret("pairwise")),
             purposes=PurposeCatalogue(),
             pages=Pages(issuer=settings.issuer, default_locale=settings.default_locale),
         )
+
+    @property
+    def keys(self) -> KeyRing:
+        """The signing and verification keys and the named secrets, as last read."""
+        return self.ring.ring
 
     async def close(self) -> None:
         """Lets go of the threads and the connections."""

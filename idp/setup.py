@@ -6,7 +6,7 @@ from idp.database import Database
 from idp.provider import load_master_key
 from idp.settings import Settings
 from keys.entropy import Entropy
-from keys.ring import ensure_ring, ensure_secret
+from keys.ring import ensure_ring, ensure_secret, list_keys
 from keys.sealing import MasterKey
 
 ALGORITHMS = ("ES256", "RS256", "PS256", "EdDSA", "Ed25519")
@@ -23,7 +23,8 @@ async def prepare_keys(database: Database, settings: Settings, *, now: datetime,
         MasterKey.generate(entropy).save(settings.master_key_path)
     master = load_master_key(settings)
     async with database.transaction() as session:
-        made = await ensure_ring(session, master, algs=ALGORITHMS, now=now, entropy=entropy)
+        before = len(await list_keys(session))
+        await ensure_ring(session, master, algs=ALGORITHMS, now=now, entropy=entropy)
         for name in SECRETS:
-            await ensure_secret(session, master, name=name, nbytes=32, now=now, entropy=entropy)
-    return bool(made)
+            await ensure_secret(session, master, name, now=now, entropy=entropy)
+        return len(await list_keys(session)) > before

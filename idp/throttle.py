@@ -3,8 +3,8 @@
 A guess is counted, and that count committed, before the password is looked at: guesses that arrive together are told
 apart by the database, not by luck. Who is refused depends on where the guess comes from:
 
-- a browser in which this account has logged in before has a count of its own, so that strangers who guess at a citizen's
-  account never shut the citizen out;
+- a browser in which this account has logged in before has a count of its own, so that strangers who guess at a
+  citizen's account never shut the citizen out;
 - any other browser shares the counts of its network address (for this account, and for all accounts together, which
   bounds spraying) and of all strangers at this account, which bounds guessing from many addresses.
 
@@ -33,7 +33,7 @@ STRANGERS_FACTOR: Final = 10
 
 
 class Throttle(Base):
-    """How often something was tried within a window. `bucket` is a keyed hash: it names neither people nor addresses."""
+    """How often something was tried within a window. `bucket` is a keyed hash that names nobody and no address."""
 
     __tablename__ = "idp_throttle"
     __table_args__ = (Index("ix_idp_throttle_window_started_at", "window_started_at"),)
@@ -45,7 +45,7 @@ class Throttle(Base):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Whether an attempt may go on; `at_limit` is true for the very one that was refused first."""
+    """Whether an attempt may go on. `first_refused` is true for the one that was the first too many in its window."""
 
     allowed: bool
     first_refused: bool
@@ -71,13 +71,13 @@ async def count_attempt(database: Database, buckets: Mapping[str, int], *, windo
     ).returning(Throttle.bucket, Throttle.count, Throttle.window_started_at)
     async with database.transaction() as session:
         rows = (await session.execute(counted)).all()
-    full = [row for row in rows if row.count > buckets[row.bucket]]
+    full = [(bucket, count, started_at) for bucket, count, started_at in rows if count > buckets[bucket]]
     if not full:
         return Attempt(allowed=True, first_refused=False, retry_after=timedelta(0))
     return Attempt(
         allowed=False,
-        first_refused=any(row.count == buckets[row.bucket] + 1 for row in full),
-        retry_after=max(row.window_started_at + window - now for row in full),
+        first_refused=any(count == buckets[bucket] + 1 for bucket, count, _ in full),
+        retry_after=max(started_at + window - now for _, _, started_at in full),
     )
 
 
@@ -142,3 +142,8 @@ def network_of(address: str) -> str:
 
 def _bucket(key: bytes, *parts: str) -> str:
     return hmac.new(key, b"\x00".join(part.encode() for part in parts), hashlib.sha256).hexdigest()
+
+
+def throttle_key(secret: bytes) -> bytes:
+    """The key of the buckets, derived from a secret of the ring: nobody can look names up in a stolen table."""
+    return hmac.digest(secret, b"throttle buckets", hashlib.sha256)

@@ -98,7 +98,7 @@ def verify_jwt(
 
 
 def _take_apart(token: str, *, max_bytes: int) -> tuple[bytes, bytes, dict[str, Any], bytes]:
-    if not isinstance(token, str) or not token.isascii():
+    if not token.isascii():
         _refuse("a token is ASCII text")
     if len(token) > max_bytes:
         _refuse(f"a token of more than {max_bytes} bytes")

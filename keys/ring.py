@@ -1,6 +1,6 @@
 """The key ring as a process sees it: who signs, who is believed, and how it learns of a rotation elsewhere."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
@@ -40,16 +40,16 @@ UNKNOWN_KEY_INTERVAL: Final = timedelta(seconds=5)
 
 
 class KeyRing:
-    """A snapshot of the ring. It never changes; a newer one takes its place."""
+    """The ring at one moment. It never changes; `RingCache` puts a newer one in its place."""
 
     __slots__ = ("_public_jwks", "_secrets", "_signers", "_verification")
 
     def __init__(
-        self, signers: Mapping[str, Signer], public_jwks: list[dict[str, Any]], secrets: Mapping[str, bytes]
+        self, signers: Mapping[str, Signer], public_jwks: Sequence[dict[str, Any]], secrets: Mapping[str, bytes]
     ) -> None:
         self._signers = dict(signers)
         self._public_jwks = tuple(public_jwks)
-        self._verification = VerificationKeys.from_jwks({"keys": public_jwks}, ALL_ALGS, max_keys=_MOST_KEYS)
+        self._verification = VerificationKeys.from_jwks({"keys": list(public_jwks)}, ALL_ALGS, max_keys=_MOST_KEYS)
         self._secrets = dict(secrets)
 
     @classmethod
@@ -58,14 +58,9 @@ class KeyRing:
 
         A key that `previous` has open is taken from there: opening an RSA key takes tens of milliseconds.
         """
+        opened = {} if previous is None else previous._signers
         rows = await session.execute(
-            select(
-                SigningKey.kid,
-                SigningKey.alg,
-                SigningKey.state,
-                SigningKey.public_jwk,
-                SigningKey.sealed_private,
-            )
+            select(SigningKey.kid, SigningKey.alg, SigningKey.state, SigningKey.public_jwk, SigningKey.sealed_private)
             .where(SigningKey.state != "retired")
             .order_by(SigningKey.kid)
         )
@@ -73,10 +68,8 @@ class KeyRing:
         public_jwks = []
         for kid, alg, state, jwk, sealed in rows:
             public_jwks.append(jwk)
-            if state == "signing" and sealed is not None:
-                signers[alg] = _open(previous, kid, alg) or LocalSigner(
-                    alg, kid, private_from_bytes(unseal(master, sealed, context=sealing_context(kid)))
-                )
+            if state == "signing":
+                signers[alg] = _signer(master, kid, alg, sealed, opened=opened.get(alg))
         return cls(signers, public_jwks, await load_secrets(session, master))
 
     @property
@@ -113,17 +106,18 @@ class KeyRing:
         return f"<KeyRing signing {sorted(self._signers)}, {len(self._public_jwks)} public keys>"
 
 
-def _open(previous: KeyRing | None, kid: str, alg: str) -> Signer | None:
+def _signer(master: MasterKey, kid: str, alg: str, sealed: bytes, *, opened: Signer | None) -> Signer:
     # The kid is the thumbprint of the key, so the same kid is the same key.
-    signer = None if previous is None else previous._signers.get(alg)
-    return signer if signer is not None and signer.kid == kid else None
+    if opened is not None and opened.kid == kid:
+        return opened
+    return LocalSigner(alg, kid, private_from_bytes(unseal(master, sealed, context=sealing_context(kid))))
 
 
 class RingCache:
-    """The ring in a running process, reloaded in time to see what other processes did.
+    """The ring in a running process, read again in time to see what other processes did.
 
-    Call `refresh_if_stale` on every request (it costs a comparison), and `refresh_for_unknown_key` when one of our own
-    tokens names a key that this process does not know. A rotation is so seen within `RELOAD_INTERVAL`.
+    Call `refresh_if_stale` on every request (it costs a comparison) or from a loop, and `refresh_for_unknown_key` when
+    one of our own tokens names a key that this process does not know. A rotation is so seen within `RELOAD_INTERVAL`.
     """
 
     def __init__(self, master: MasterKey, ring: KeyRing, *, loaded_at: datetime) -> None:
@@ -134,22 +128,22 @@ class RingCache:
 
     @classmethod
     async def start(cls, session_factory: SessionFactory, master: MasterKey, *, now: datetime) -> "RingCache":
-        """Loads the ring for the first time."""
+        """Reads the ring for the first time."""
         async with session_factory() as session:
             return cls(master, await KeyRing.load(session, master), loaded_at=now)
 
     @property
     def ring(self) -> KeyRing:
-        """The latest snapshot."""
+        """The latest snapshot. It is replaced in one assignment: no reader sees half of two."""
         return self._ring
 
     async def refresh_if_stale(
         self, session_factory: SessionFactory, *, now: datetime, max_age: timedelta = RELOAD_INTERVAL
     ) -> KeyRing:
-        """Reloads the ring if the last attempt is `max_age` ago, and returns the latest snapshot.
+        """Reads the ring again if the last attempt is `max_age` ago, and returns the latest snapshot.
 
-        One caller reloads; the others go on with the snapshot they have, and nobody waits in line behind a slow
-        database. A failed reload raises here once per `max_age`, and leaves the old snapshot in place.
+        One caller reads; the others go on with the snapshot they have, and nobody waits in line behind a slow database.
+        A read that fails raises here, once per `max_age`, and leaves the old snapshot in place.
         """
         # A clock that was set back counts as stale; otherwise the ring would stand still until time catches up.
         fresh = timedelta(0) <= now - self._tried_at < max_age
@@ -165,5 +159,5 @@ class RingCache:
         return self._ring
 
     async def refresh_for_unknown_key(self, session_factory: SessionFactory, *, now: datetime) -> KeyRing:
-        """Reloads on behalf of a token with an unknown kid, but not for each: a stranger can send a million of them."""
+        """Reads the ring again for a token with an unknown kid, but not for each: a stranger can send a million."""
         return await self.refresh_if_stale(session_factory, now=now, max_age=UNKNOWN_KEY_INTERVAL)

@@ -68,26 +68,29 @@ class Advanced:
     demoted: tuple[str, ...] = ()
     retired: tuple[str, ...] = ()
 
-    def __bool__(self) -> bool:
-        return bool(self.promoted or self.demoted or self.retired)
+    def __len__(self) -> int:
+        return len(self.promoted) + len(self.demoted) + len(self.retired)
 
 
 async def ensure_ring(
     session: AsyncSession, master: MasterKey, *, algs: Iterable[str], now: datetime, entropy: Entropy
-) -> None:
-    """Sees to it that each algorithm has a signing key.
+) -> tuple[str, ...]:
+    """Sees to it that each algorithm has a signing key. Returns the kids that this call brought to signing.
 
     The very first key of an algorithm signs at once: nobody has cached a JWKS without it. Of two processes that start
     together, one inserts and the other's insertion is ignored by the database.
     """
+    begun: list[str] = []
     for alg in sorted(set(algs)):
         if await _kid_in(session, alg, "signing") is not None:
             continue
         waiting = await _kid_in(session, alg, "pending")
-        if waiting is not None:
-            await _hand_over(session, successor=waiting, former=None, now=now)
-        else:
-            await _insert(session, master, alg=alg, state="signing", now=now, entropy=entropy)
+        if waiting is None:
+            made = await _insert(session, master, alg=alg, state="signing", now=now, entropy=entropy)
+            begun.extend(made)
+        elif await _hand_over(session, successor=waiting, former=None, now=now):
+            begun.append(waiting)
+    return tuple(begun)
 
 
 async def rotate(session: AsyncSession, master: MasterKey, *, alg: str, now: datetime, entropy: Entropy) -> str:
@@ -220,14 +223,14 @@ async def _hand_over(session: AsyncSession, *, successor: str, former: str | Non
 
 async def _insert(
     session: AsyncSession, master: MasterKey, *, alg: str, state: str, now: datetime, entropy: Entropy
-) -> None:
+) -> Sequence[str]:
     # Making an RSA key takes a good part of a second, which is too long for the event loop.
     private = await asyncio.to_thread(generate_private, alg)
     jwk = public_jwk(private, alg=alg)
     kid = jwk["kid"]
     sealed = seal(master, private_to_bytes(private), context=sealing_context(kid), entropy=entropy)
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    await session.execute(
+    inserted = await session.scalars(
         dialect.insert(SigningKey)
         .values(
             kid=kid,
@@ -241,7 +244,9 @@ async def _insert(
             signing_since=now if state == "signing" else None,
         )
         .on_conflict_do_nothing()
+        .returning(SigningKey.kid)
     )
+    return inserted.all()
 
 
 async def _kid_in(session: AsyncSession, alg: str, state: str) -> str | None:

@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 PAGES = Path(__file__).parent / "pages"
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -157,9 +157,9 @@ class Service:
         )
         return answer
 
-    async def style(self, _request: Request) -> Response:
-        """The style sheet."""
-        return FileResponse(PAGES / "style.css", headers=HEADERS)
+    async def file(self, request: Request) -> Response:
+        """The style sheet or the icon."""
+        return FileResponse(PAGES / request.url.path.removeprefix("/"), headers=HEADERS)
 
     def _visitor(self, request: Request) -> dict[str, Any] | None:
         return self.visitors.get(request.session.get("visitor", ""))
@@ -182,7 +182,8 @@ class Service:
                 Route("/read", self.read, methods=["POST"]),
                 Route("/refresh", self.refresh, methods=["POST"]),
                 Route("/logout", self.logout, methods=["POST"]),
-                Route("/style.css", self.style),
+                Route("/style.css", self.file),
+                Route("/icon.svg", self.file),
             ],
             middleware=[
                 Middleware(
@@ -197,6 +198,11 @@ class Service:
 
 
 def run(words: Words) -> None:
-    """Serves the app on APP_PORT of this machine."""
+    """Serves the app on APP_PORT, of this machine only unless APP_HOST says otherwise."""
     service = Service(words, Registration.from_environment())
-    uvicorn.run(service.application(), host="127.0.0.1", port=int(os.environ["APP_PORT"]), log_level="warning")
+    uvicorn.run(
+        service.application(),
+        host=os.environ.get("APP_HOST", "127.0.0.1"),
+        port=int(os.environ["APP_PORT"]),
+        log_level="warning",
+    )

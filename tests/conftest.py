@@ -6,7 +6,8 @@ Imports of the product wait until a fixture needs them: a test of `keys` runs wi
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import pytest
 
 from tests.support.clock import FakeClock
 from tests.support.databases import BOTH, copy_sqlite, postgresql_template, sqlite_template
-from tests.support.postgres import PostgresqlServer, postgresql_server, unique_name
+from tests.support.postgres import PostgresqlServer, free_port, postgresql_server, run_apart, unique_name
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from idp.provider import Provider
     from idp.settings import Settings
     from keys.entropy import Entropy
+    from tests.support.browser_user import BrowserUser
+    from tests.support.server import ServerProcess
+    from tests.support.world import World
 
 
 @pytest.fixture(scope="session")
@@ -115,13 +119,10 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 @pytest.fixture
 async def provider(settings: Settings, clock: FakeClock, entropy: Entropy) -> AsyncIterator[Provider]:
     """The provider over the test's database, with signing keys, on the test's clock."""
-    from idp.database import Database
     from idp.provider import Provider
-    from tests.support.keyring import install_keys
+    from tests.support.keyring import install_keys_at
 
-    preparing = Database(settings.url, pool_size=1)
-    await install_keys(preparing)
-    await preparing.dispose()
+    await install_keys_at(settings.url)
     opened = await Provider.open(settings, clock=clock, entropy=entropy)
     yield opened
     await opened.close()
@@ -142,3 +143,83 @@ async def client(app: FastAPI, settings: Settings) -> AsyncIterator[httpx2.Async
     """An HTTP client of the app with a cookie jar, over no network. A fault in the app is the test's failure."""
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=settings.issuer) as opened:
         yield opened
+
+
+@pytest.fixture
+async def new_user(app: FastAPI, settings: Settings) -> AsyncIterator[Callable[[], BrowserUser]]:
+    """Makes people's browsers: each call another one, with an empty cookie jar."""
+    from tests.support.browser_user import BrowserUser
+
+    async with AsyncExitStack() as opened:
+        made: list[BrowserUser] = []
+
+        def make() -> BrowserUser:
+            made.append(BrowserUser.over(httpx2.ASGITransport(app), issuer=settings.issuer))
+            opened.push_async_exit(made[-1])
+            return made[-1]
+
+        yield make
+
+
+@pytest.fixture
+def user(new_user: Callable[[], BrowserUser]) -> BrowserUser:
+    """One person's browser."""
+    return new_user()
+
+
+@pytest.fixture
+async def world(app: FastAPI, provider: Provider, clock: FakeClock) -> AsyncIterator[World]:
+    """Two ministries with an app each, two citizens and a privacy officer, at the in-process app."""
+    from tests.support.world import make_world
+
+    async with await make_world(
+        provider.database,
+        issuer=provider.settings.issuer,
+        now=clock(),
+        entropy=provider.entropy,
+        transport=httpx2.ASGITransport(app),
+        clock=clock,
+    ) as made:
+        yield made
+
+
+# --- real processes --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served_settings(database_url: str, tmp_path: Path) -> Settings:
+    """The settings of real server processes: an issuer on loopback. A test module may override this fixture."""
+    from tests.support.settings import settings_for
+
+    return settings_for(database_url, tmp_path, issuer=f"http://localhost:{free_port()}")
+
+
+@pytest.fixture
+def served_keys(served_settings: Settings) -> None:
+    """Signing keys in the database that servers are about to use."""
+    from tests.support.keyring import install_keys_at
+
+    run_apart(lambda: install_keys_at(served_settings.url))
+
+
+@pytest.fixture
+def server(served_settings: Settings, served_keys: None, tmp_path: Path) -> Iterator[ServerProcess]:
+    """One real server process, at its issuer's port."""
+    from tests.support.server import ServerProcess
+
+    port = httpx2.URL(served_settings.issuer).port
+    assert port is not None
+    with ServerProcess(served_settings, port=port, log=tmp_path / "server.log") as running:
+        yield running
+
+
+@pytest.fixture
+def two_processes(
+    server: ServerProcess, served_settings: Settings, tmp_path: Path
+) -> Iterator[tuple[ServerProcess, ServerProcess]]:
+    """Two server processes on one PostgreSQL database; the first is at the issuer's port. Mark: `only_postgresql`."""
+    from tests.support.server import ServerProcess
+
+    assert not served_settings.url.startswith("sqlite"), "SQLite is for one process: mark the test only_postgresql"
+    with ServerProcess(served_settings, port=free_port(), log=tmp_path / "second.log") as second:
+        yield server, second

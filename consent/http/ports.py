@@ -1,7 +1,7 @@
 """What the pages about consent are handed by whoever mounts them.
 
-`consent` knows neither logins nor apps. Who is looking, how a page is rendered, what an app is called and what has to die
-with a consent are someone else's knowledge, given here as plain callables.
+`consent` knows neither logins nor apps. Who is looking, how a page is rendered, what an app is called and what has to
+die with a consent are someone else's knowledge, given here as plain callables.
 """
 
 from collections.abc import Collection, Mapping

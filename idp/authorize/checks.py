@@ -6,7 +6,6 @@ They run in order, after the client and its redirect URI are known to be good, s
 import re
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import urlsplit
 
 from idp.authorize.parameters import AuthorizationRequest
 from idp.clients.registry import RegisteredClient
@@ -24,14 +23,15 @@ from idp.errors import (
 
 Check = Callable[[AuthorizationRequest, RegisteredClient], None]
 
-RESPONSE_MODES: Final = ("query", "form_post")
+DEFAULT_RESPONSE_MODE: Final = "query"
+RESPONSE_MODES: Final = (DEFAULT_RESPONSE_MODE, "form_post")
 PROMPTS: Final = ("none", "login", "consent", "select_account")
 DISPLAYS: Final = ("page", "popup", "touch", "wap")
 CODE_CHALLENGE_METHODS: Final = ("S256",)
 
 # RFC 7636 §4.2: unreserved characters, 43 to 128 of them.
 _CODE_CHALLENGE: Final = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
-_URI: Final = re.compile(r"[a-z][a-z0-9+.\-]*:(?:[A-Za-z0-9\-._~:/?@!$&'()*+,;=\[\]]|%[0-9A-Fa-f]{2})+")
+_ABSOLUTE_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:(?:[A-Za-z0-9\-._~:/?@!$&'()*+,;=\[\]]|%[0-9A-Fa-f]{2})+")
 
 
 def refuse_what_is_not_implemented(request: AuthorizationRequest, _client: RegisteredClient) -> None:
@@ -74,19 +74,18 @@ def check_response_type(request: AuthorizationRequest, _client: RegisteredClient
 
 
 def check_response_mode(request: AuthorizationRequest, client: RegisteredClient) -> None:
-    """`query` or `form_post`, as registered.
+    """`query`, the default for a code, or `form_post`, as registered.
 
-    `fragment` with `code` is possible by the specification, which forbids only the reverse, tokens in a query. It leaves
-    to us whether to offer it, and we do not: any script on the app's page reads a fragment, a redirect that follows
-    inherits it, and the code's default, the query, does the same for every client.
+    `fragment` with `code` is possible by the specification, which forbids only the reverse, tokens in a query. It
+    leaves to us whether to offer it, and we do not: any script on the app's page reads a fragment, and a redirect that
+    follows inherits it, while the query does all that it does.
     Spec: OAuth 2.0 Multiple Response Type Encoding Practices §2.1; OAuth 2.0 Form Post Response Mode §2.
     """
-    if request.response_mode is None:
-        return
-    if request.response_mode not in RESPONSE_MODES:
+    mode = request.response_mode or DEFAULT_RESPONSE_MODE
+    if mode not in RESPONSE_MODES:
         raise InvalidRequest("the response_modes here are query and form_post")
-    if request.response_mode not in client.response_modes:
-        raise InvalidRequest(f"this client is not registered for the response_mode {request.response_mode}")
+    if mode not in client.response_modes:
+        raise InvalidRequest(f"this client is not registered for the response_mode {mode}")
 
 
 def check_scope(request: AuthorizationRequest, client: RegisteredClient) -> None:
@@ -152,9 +151,7 @@ def check_purpose(request: AuthorizationRequest, client: RegisteredClient) -> No
 def check_resources(request: AuthorizationRequest, client: RegisteredClient) -> None:
     """Spec: RFC 8707 §2."""
     for resource in request.resources:
-        if _URI.fullmatch(resource) is None or (
-            urlsplit(resource).scheme in {"http", "https"} and "//" not in resource
-        ):
+        if _ABSOLUTE_URI.fullmatch(resource) is None:
             raise InvalidTarget("resource must be an absolute URI without a fragment")
         if resource not in client.allowed_resources:
             raise InvalidTarget("this client is not registered for that resource")

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from idp.authorize.strict_json import NotStrictJson, parse_strict_json
+from idp.authorize.json_parameter import NotStrictJson, parse_json_parameter
 from idp.errors import InvalidRequest
 
-MAX_CHARS: Final = 16_384
-MAX_DEPTH: Final = 8
+MAX_BYTES: Final = 16_384
 MAX_NAMES: Final = 100
 MAX_NAME: Final = 200
 DESTINATIONS: Final = ("userinfo", "id_token")
@@ -70,7 +69,7 @@ def parse_claims(text: str | None) -> ClaimsRequest:
     if text is None:
         return ClaimsRequest()
     try:
-        value = parse_strict_json(text, max_chars=MAX_CHARS, max_depth=MAX_DEPTH)
+        value = parse_json_parameter(text, max_bytes=MAX_BYTES)
     except NotStrictJson as problem:
         raise InvalidRequest(f"claims {problem}") from None
     return ClaimsRequest.from_json(value)

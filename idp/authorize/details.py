@@ -9,13 +9,12 @@ Spec: RFC 9396 §2, §3 (combined with `scope`), §5 (errors), §5.3 (unknown me
 from dataclasses import dataclass
 from typing import Any, Final
 
-from idp.authorize.strict_json import NotStrictJson, parse_strict_json
+from idp.authorize.json_parameter import NotStrictJson, parse_json_parameter
 from idp.errors import InvalidAuthorizationDetails
 
 TYPE: Final = "satupintu_purpose"
 MEMBERS: Final = frozenset({"type", "purpose", "datatypes"})
-MAX_CHARS: Final = 16_384
-MAX_DEPTH: Final = 6
+MAX_BYTES: Final = 16_384
 MAX_DATATYPES: Final = 100
 MAX_NAME: Final = 200
 
@@ -40,7 +39,7 @@ def parse_details(text: str | None) -> PurposeDetail | None:
     if text is None:
         return None
     try:
-        value = parse_strict_json(text, max_chars=MAX_CHARS, max_depth=MAX_DEPTH)
+        value = parse_json_parameter(text, max_bytes=MAX_BYTES)
     except NotStrictJson as problem:
         raise InvalidAuthorizationDetails(f"authorization_details {problem}") from None
     if not isinstance(value, list) or not all(isinstance(detail, dict) for detail in value):
@@ -58,7 +57,7 @@ def read_detail(value: dict[str, Any]) -> PurposeDetail:
     if not value.keys() <= MEMBERS:
         raise InvalidAuthorizationDetails(f"{TYPE} has the members type, purpose and datatypes only")
     purpose = value.get("purpose")
-    if not _is_name(purpose):
+    if not isinstance(purpose, str) or not _is_name(purpose):
         raise InvalidAuthorizationDetails("purpose must be the code of a purpose")
     datatypes = value.get("datatypes", [])
     if not isinstance(datatypes, list) or len(datatypes) > MAX_DATATYPES or not all(map(_is_name, datatypes)):

@@ -42,7 +42,11 @@ _CONTROL: Final = re.compile(r"[\x00-\x1F\x7F\x80-\x9F\u2028\u2029]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRequest:
-    """What an app asks for. `not_supported` names the parameters that it sent and that we refuse by their own codes."""
+    """What an app asks for.
+
+    `not_supported` names the parameters that it sent and that we refuse by their own codes. `hinted_subject` takes the
+    place of `id_token_hint` once that is verified: the row keeps no token.
+    """
 
     client_id: str
     redirect_uri: str
@@ -56,6 +60,7 @@ class AuthorizationRequest:
     max_age: int | None = None
     login_hint: str | None = None
     id_token_hint: str | None = None
+    hinted_subject: str | None = None
     ui_locales: tuple[str, ...] = ()
     claims_locales: tuple[str, ...] = ()
     acr_values: tuple[str, ...] = ()
@@ -76,7 +81,7 @@ class AuthorizationRequest:
                 value = sorted(value) if isinstance(value, frozenset) else list(value)
             elif isinstance(value, (ClaimsRequest, PurposeDetail)):
                 value = value.to_json()
-            if value is not None and value != [] and value != {}:
+            if value not in (None, [], {}):
                 said[name] = value
         return said
 

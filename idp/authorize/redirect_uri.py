@@ -1,6 +1,6 @@
 """Where an answer may be sent: to an address that the client registered, character for character.
 
-No pattern, no decoding, no normalising: every clever comparison of addresses has once sent somebody's code to a stranger.
+No pattern, no decoding, no normalising: every clever comparison of addresses has once sent a code to a stranger.
 
 Spec: RFC 6749 §3.1.2; RFC 9700 §2.1 and §4.1; RFC 8252 §7; OpenID Connect Core §3.1.2.1.
 """
@@ -76,13 +76,13 @@ def choose_redirect_uri(sent: str | None, client: Redirectable) -> str:
         if len(client.redirect_uris) == 1:
             return client.redirect_uris[0]
         raise PageRefusal(
-            "The app did not say where to send you back to. Please tell the people who run it.",
+            "The app did not say where to send you back to.",
             detail="redirect_uri is missing, and the client has not exactly one registered",
         )
     matched = match_redirect_uri(sent, client)
     if matched is None:
         raise PageRefusal(
-            "The app asked to send you back to an address that it has not registered. Please tell the people who run it.",
+            "The app asked to send you back to an address that it has not registered.",
             detail=f"redirect_uri is not registered: {sent[:200]!r}",
         )
     return matched
@@ -106,17 +106,6 @@ def check_registrable(uri: str, application_type: str, *, development: bool = Fa
         _check_custom_scheme(scheme, rest)
     else:
         raise NotRegistrable("a web app's redirect URI must begin with https://")
-
-
-def origin_for_form_action(redirect_uri: str) -> str:
-    """The redirect URI's origin, as a source of the CSP's `form-action`: what one form may lead to, and no more.
-
-    A custom scheme has no origin; its scheme alone is a source.
-    """
-    parts = urlsplit(redirect_uri)
-    if parts.scheme in {"http", "https"}:
-        return f"{parts.scheme}://{parts.netloc}"
-    return f"{parts.scheme}:"
 
 
 def _without_loopback_port(uri: str) -> tuple[str, str] | None:

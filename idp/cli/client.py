@@ -35,21 +35,15 @@ def create(
     purpose: Annotated[Many | None, typer.Option(help="A purpose's code; the first is the app's usual one.")] = None,
     scope: Annotated[str, typer.Option(help="The scopes that it may ask for, separated by spaces.")] = "openid profile",
     kind: Annotated[str, typer.Option("--type", help="web, native or spa.")] = "web",
-    auth_method: Annotated[
-        str, typer.Option(help="client_secret_basic or _post, private_key_jwt, none.")
-    ] = "",
-    jwks: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Its public keys (JWKS).")
-    ] = None,
+    auth_method: Annotated[str, typer.Option(help="client_secret_basic or _post, private_key_jwt, none.")] = "",
+    jwks: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Its public keys (JWKS).")] = None,
     grant: Annotated[Many | None, typer.Option(help="A grant type; repeat for more.")] = None,
     post_logout_redirect_uri: Annotated[Many | None, typer.Option(help="Where logout may lead.")] = None,
     resource: Annotated[Many | None, typer.Option(help="A protected resource that this client is (a URI).")] = None,
     allowed_resource: Annotated[Many | None, typer.Option(help="A resource that it may ask tokens for.")] = None,
     id_token_alg: Annotated[str, typer.Option(help="RS256, PS256, ES256, EdDSA or Ed25519.")] = "",
     userinfo_alg: Annotated[str | None, typer.Option(help="Sign /userinfo with this algorithm.")] = None,
-    web_origin: Annotated[
-        Many | None, typer.Option(help="An origin whose scripts may call /token.")
-    ] = None,
+    web_origin: Annotated[Many | None, typer.Option(help="An origin whose scripts may call /token.")] = None,
     subject_type: Annotated[str, typer.Option(help="pairwise or public.")] = "pairwise",
     profile: Annotated[str, typer.Option(help="oidc or fapi2.")] = "oidc",
     client_id: Annotated[str, typer.Option(help="Made up when not given.")] = "",

@@ -56,7 +56,7 @@ def retire_(
 
     async def work() -> dict[str, object]:
         async with opened() as context, context.database.transaction() as session:
-            await retire(session, kid=kid, now=context.now, force=force)
+            await retire(session, kid, now=context.now, force=force)
             return {"kid": kid, "state": "retired"}
 
     show_one(run(work()), as_json=as_json)

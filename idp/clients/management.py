@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import String, cast, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from consent.models import Agency, Purpose
@@ -33,6 +33,8 @@ async def create_client(
     """Registers an app. Returns its row, and its secret when its method has one. Error: `ClientRefused`."""
     check(spec)
     await _check_agency(session, spec)
+    if spec.resources:
+        await _check_resources(session, spec)
     client_id = spec.client_id or f"app-{entropy.token_bytes(12).hex()}"
     if await session.get(Client, client_id) is not None:
         raise ClientRefused("client_id", "taken")
@@ -127,16 +129,24 @@ async def _check_agency(session: AsyncSession, spec: ClientSpec) -> None:
     status = await session.scalar(select(Agency.status).where(Agency.id == spec.agency_id))
     if status != "active":
         raise ClientRefused("agency_id", "there is no such active agency")
-    owners = await session.execute(
-        select(Purpose.code, Purpose.agency_id).where(Purpose.code.in_(spec.purpose_codes))
-    )
-    agency_of = {code: agency_id for code, agency_id in owners}
+    owners = await session.execute(select(Purpose.code, Purpose.agency_id).where(Purpose.code.in_(spec.purpose_codes)))
+    agency_of = {owner.code: owner.agency_id for owner in owners}
     for code in spec.purpose_codes:
         # An app that asks in another ministry's name would mislead the person who reads the consent page.
         if agency_of.get(code) != spec.agency_id:
             raise ClientRefused("purpose_codes", f"the agency has no purpose {code!r}")
     if "authorization_code" in spec.grant_types and not spec.purpose_codes:
         raise ClientRefused("purpose_codes", "an app that people log in to needs at least one purpose")
+
+
+async def _check_resources(session: AsyncSession, spec: ClientSpec) -> None:
+    """A resource is one agency's: whoever is a token's audience may ask what the token says."""
+    others = await session.execute(
+        select(Client.resources).where(Client.agency_id != spec.agency_id, cast(Client.resources, String) != "[]")
+    )
+    taken = {resource for resources in others.scalars() for resource in resources}
+    if taken.intersection(spec.resources):
+        raise ClientRefused("resources", "another agency's app is this resource")
 
 
 def _stored(secret: str, now: datetime) -> dict[str, Any]:

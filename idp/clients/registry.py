@@ -23,6 +23,8 @@ from keys.verification import VerificationKeys
 
 log = structlog.get_logger()
 
+PUBLIC: Final = "none"
+
 # A longer or stranger one is nobody's, and PostgreSQL would choke on a NUL.
 CLIENT_ID: Final = re.compile(r"[A-Za-z0-9._~:/-]{1,200}")
 
@@ -65,7 +67,7 @@ class RegisteredClient:
     @property
     def is_public(self) -> bool:
         """Whether the app cannot keep a secret (a phone or browser app), and so proves nothing about itself."""
-        return self.token_endpoint_auth_method == "none"
+        return self.token_endpoint_auth_method == PUBLIC
 
     def name(self, language: str) -> str:
         """The app's name in a language, or in whichever it has."""
@@ -158,7 +160,7 @@ class _Remembered:
         self._answers.clear()
 
 
-def registered(row: Row[Any]) -> RegisteredClient:
+def registered(row: Row[*tuple[Any, ...]]) -> RegisteredClient:
     """A row of `idp_clients` as an immutable value, its keys parsed."""
     return RegisteredClient(
         client_id=row.client_id,
@@ -201,5 +203,5 @@ def _keys(jwks: Mapping[str, Any] | None, profile: str) -> VerificationKeys:
         return VerificationKeys.from_jwks(jwks, frozenset(algorithms_for(profile)), skip_unsuitable=True)
     except KeyRefused as refused:
         # Registration checks the set, so somebody wrote the row by hand. The app is known, and can prove nothing.
-        log.error("client_keys_refused", detail=refused.detail)
+        log.warning("client_keys_refused", detail=refused.detail)
         return VerificationKeys(())

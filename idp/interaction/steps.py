@@ -15,7 +15,6 @@ from consent.coverage import Covered, Uncovered
 from idp.errors import (
     AccountSelectionRequired,
     ConsentRequired,
-    InteractionRequired,
     LoginRequired,
     OAuthError,
     UnmetAuthenticationRequirements,
@@ -187,6 +186,4 @@ def _silenced(step: Step) -> Issue | Refuse:
         return Refuse(LoginRequired("the person would have to log in"))
     if isinstance(step, SelectAccount):
         return Refuse(AccountSelectionRequired("the person would have to choose an account"))
-    if isinstance(step, AskConsent):
-        return Refuse(ConsentRequired("the person would have to agree"))
-    return Refuse(InteractionRequired("the person would have to act"))
+    return Refuse(ConsentRequired("the person would have to agree"))

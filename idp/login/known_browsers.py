@@ -23,9 +23,7 @@ class KnownBrowser(Base):
     last_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-async def remember_browser(
-    session: AsyncSession, *, account_id: str, browser_sha256: bytes, now: datetime
-) -> None:
+async def remember_browser(session: AsyncSession, *, account_id: str, browser_sha256: bytes, now: datetime) -> None:
     """Notes that this account has just logged in from this browser."""
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
     statement = insert(KnownBrowser).values(account_id=account_id, browser_sha256=browser_sha256, last_at=now)

@@ -30,6 +30,7 @@ class CurrentSession:
     username: str
     display_name: str
     auth_time: datetime
+    last_seen_at: datetime
     acr: str
     amr: tuple[str, ...]
     locale: str | None
@@ -152,9 +153,10 @@ async def current_session(
     ).all()
     if not rows:
         return None
-    if rows[0].last_seen_at <= now - TOUCH_EVERY:
-        await _touch(session, rows[0].id, now=now)
-    return _current(rows[0], frozenset(row.role for row in rows if row.role) if with_roles else frozenset())
+    current = _current(rows[0], frozenset(row.role for row in rows if row.role) if with_roles else frozenset())
+    if is_touch_due(current, now=now) and can_write(session):
+        await touch(session, current.id, now=now)
+    return current
 
 
 def _current(row: Row[Any], roles: frozenset[str]) -> CurrentSession:
@@ -164,6 +166,7 @@ def _current(row: Row[Any], roles: frozenset[str]) -> CurrentSession:
         username=row.username,
         display_name=str(row.profile.get("name") or row.username),
         auth_time=row.authenticated_at,
+        last_seen_at=row.last_seen_at,
         acr=row.acr,
         amr=tuple(row.amr),
         locale=row.locale,
@@ -171,10 +174,18 @@ def _current(row: Row[Any], roles: frozenset[str]) -> CurrentSession:
     )
 
 
-async def _touch(session: AsyncSession, session_id: str, *, now: datetime) -> None:
-    # A session that only reads cannot write on SQLite: it would wait for the one writer, and its work is thrown away.
-    if session.get_bind().get_execution_options().get("satupintu_reading", False):
-        return
+def is_touch_due(current: CurrentSession, *, now: datetime) -> bool:
+    """Whether it is time to note that the person is still there."""
+    return current.last_seen_at <= now - TOUCH_EVERY
+
+
+def can_write(session: AsyncSession) -> bool:
+    """Whether what this database session writes is kept: on SQLite, one that reads throws it away."""
+    return not session.get_bind().get_execution_options().get("satupintu_reading", False)
+
+
+async def touch(session: AsyncSession, session_id: str, *, now: datetime) -> None:
+    """Notes that the person is still there."""
     await session.execute(
         update(LoginSession)
         .where(LoginSession.id == session_id, LoginSession.last_seen_at <= now - TOUCH_EVERY)

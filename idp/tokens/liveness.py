@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from consent.models import ConsentRecord
 from idp.accounts.models import Account
 from idp.clients.models import Client
 from idp.sessions.models import LoginSession
 from idp.tokens.models import Authorization
-from consent.models import ConsentRecord
 
 
 @dataclass(frozen=True, slots=True)

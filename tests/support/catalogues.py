@@ -5,6 +5,7 @@
 """
 
 import ast
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -57,7 +58,7 @@ def said_by(package: str, root: Path = ROOT) -> list[Said]:
                 if name not in found:
                     found.append(name)
     for path in sorted((root / package).rglob("*.py")):
-        for message in refusals_in(path.read_text()):
+        for message in sentences_in(path.read_text()):
             found = places.setdefault((message, None), [])
             name = path.relative_to(root).as_posix()
             if name not in found:
@@ -65,40 +66,68 @@ def said_by(package: str, root: Path = ROOT) -> list[Said]:
     return [Said(message, context, tuple(where)) for (message, context), where in sorted(places.items(), key=_order)]
 
 
-def refusals_in(source: str) -> list[str]:
-    """The sentences that are told on the error page: `PageRefusal(sentence, …)` and `error(…, message=sentence)`.
+def sentences_in(source: str) -> list[str]:
+    """What code says on a page in English, which is its own message id.
 
-    They are their own message ids. A sentence may stand in a constant of the module, or be one of two.
+    Every module constant that is a sentence (it begins with a capital and ends with a stop), and what `PageRefusal(…)`
+    and `error(…, message=…)` are handed in quotation marks.
     """
     tree = ast.parse(source)
-    constants = {
-        target.id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
-        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-        if isinstance(target, ast.Name)
-    }
-    found: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            name = getattr(node.func, "id", getattr(node.func, "attr", None))
-            if name == "PageRefusal" and node.args:
-                found += _sentences(node.args[0], constants)
-            if name == "error":
-                for keyword in node.keywords:
-                    if keyword.arg == "message":
-                        found += _sentences(keyword.value, constants)
+    found = list(_constants(tree).values())
+    for said in _handed_to_pages(tree):
+        found += _quoted(said)
     return found
 
 
-def _sentences(node: ast.expr, constants: dict[str, ast.expr]) -> list[str]:
-    if isinstance(node, ast.Constant):
-        return [node.value] if isinstance(node.value, str) else []
-    if isinstance(node, ast.IfExp):
-        return _sentences(node.body, constants) + _sentences(node.orelse, constants)
-    if isinstance(node, ast.Name) and node.id in constants:
-        return _sentences(constants[node.id], {})
-    return []
+def made_up_at_run_time(source: str) -> list[int]:
+    """The lines that hand `PageRefusal` something that no catalogue can have: a person would read it in English."""
+    tree = ast.parse(source)
+    constants = _constants(tree)
+    return [
+        said.lineno
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and _name(call.func) == "PageRefusal" and call.args
+        for said in _alternatives(call.args[0])
+        if not _quoted(said) and not (isinstance(said, ast.Name) and said.id in constants)
+    ]
+
+
+def _constants(tree: ast.Module) -> dict[str, str]:
+    return {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) and _is_sentence(node.value.value)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+
+
+def _handed_to_pages(tree: ast.Module) -> Iterator[ast.expr]:
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call):
+            if _name(call.func) == "PageRefusal" and call.args:
+                yield from _alternatives(call.args[0])
+            if _name(call.func) == "error":
+                for keyword in call.keywords:
+                    if keyword.arg == "message":
+                        yield from _alternatives(keyword.value)
+
+
+def _alternatives(node: ast.expr) -> list[ast.expr]:
+    return [*_alternatives(node.body), *_alternatives(node.orelse)] if isinstance(node, ast.IfExp) else [node]
+
+
+def _quoted(node: ast.expr) -> list[str]:
+    return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
+
+
+def _name(function: ast.expr) -> str | None:
+    return getattr(function, "id", getattr(function, "attr", None))
+
+
+def _is_sentence(text: str) -> bool:
+    return text[:1].isupper() and text[-1:] in {".", "?", "!"} and " " in text
 
 
 def _sources(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -194,11 +223,11 @@ def update() -> list[Path]:
 def main() -> None:
     """Updates the catalogues and says what is left to translate."""
     for path in update():
-        print(f"wrote {path.relative_to(ROOT)}")
+        sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
     for package in PACKAGES:
         for language in LANGUAGES:
             for fault in faults(package, language):
-                print(fault)
+                sys.stdout.write(f"{fault}\n")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,12 @@ from typing import Any
 
 from sqlalchemy import Table, insert, select
 
+from idp.clock import system_clock
 from idp.database import Database
+from idp.migrate import upgrade
 from idp.settings import Settings
+from idp.setup import prepare_keys
+from keys.entropy import SystemEntropy
 from keys.models import Base
 from tests.support.databases import sqlite_url
 from tests.support.postgres import run_apart
@@ -17,13 +21,16 @@ from tests.support.settings import settings_for
 Rows = list[tuple[Table, list[dict[str, Any]]]]
 
 
-async def install_keys(database: Database) -> None:
+async def install_keys_at(url: str) -> None:
     """Puts the worker's keys into a migrated database that has none."""
-    rows = prepared_rows()
-    async with database.transaction() as session:
-        for table, values in rows:
-            if values:
-                await session.execute(insert(table), values)
+    database = Database(url, pool_size=1)
+    try:
+        async with database.transaction() as session:
+            for table, values in prepared_rows():
+                if values:
+                    await session.execute(insert(table), values)
+    finally:
+        await database.dispose()
 
 
 @functools.cache
@@ -34,11 +41,6 @@ def prepared_rows() -> Rows:
 
 
 async def _prepare(settings: Settings) -> Rows:
-    from idp.clock import system_clock
-    from idp.migrate import upgrade
-    from idp.setup import prepare_keys
-    from keys.entropy import SystemEntropy
-
     await upgrade(settings.url)
     database = Database(settings.url)
     try:

@@ -7,6 +7,7 @@ import asyncio
 import fcntl
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
@@ -254,10 +255,15 @@ def unprivileged_user() -> pwd.struct_passwd | None:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of this machine that nobody listens on just now, and that no outgoing connection is given."""
+    while True:
+        port = 20000 + secrets.randbelow(12000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def unique_name(prefix: str) -> str:

@@ -15,7 +15,7 @@ from idp.protocol import Parameters
 from idp.settings import Settings
 
 
-class NotAuthenticated(Exception):  # noqa: N818 - "not authenticated" is what it says
+class NotAuthenticated(Exception):
     """What was presented does not hold. The reason goes to the log, never to the client."""
 
 

@@ -48,7 +48,7 @@ async def find_candidate(session: AsyncSession, *, username: str, browser_sha256
 
 
 async def verify(passwords: Passwords, candidate: Candidate | None, password: str) -> VerifiedFactor | None:
-    """The factor, or nothing. Whether there is no such person, the account is shut or the password is wrong takes as long.
+    """The factor, or nothing. That nobody has that name, or the account is shut, takes as long as a wrong password.
 
     Error: `temporarily_unavailable` when too many are waiting.
     """

@@ -1,0 +1,33 @@
+"""The forms of these pages: urlencoded, small, every field sent once."""
+
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect, Request
+
+from consent.http.ports import Form
+
+MAX_BYTES: Final = 8192
+MAX_FIELDS: Final = 20
+_TYPE: Final = "application/x-www-form-urlencoded"
+
+
+async def read_form(request: Request) -> Form:
+    """The posted fields; none at all when the form is not one that our pages make.
+
+    A form without fields has no CSRF token, so whatever is malformed is refused where a forged form is.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _TYPE:
+        return {}
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                return {}
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except (ValueError, ClientDisconnect):
+        return {}
+    fields = dict(pairs)
+    # Of a repeated field, one reader would take the first value and another the last.
+    return fields if len(fields) == len(pairs) else {}

@@ -1,0 +1,179 @@
+"""`refresh_token`: a token is exchanged for its successor, and presenting a spent one ends the family.
+
+The one exception is the retry: an answer can be lost on its way, and whoever asks again within seconds gets the same
+successor again. That starts no second lineage, so a thief gains nothing that the owner's next use would not betray.
+Spec: RFC 6749 §6; RFC 9700 §4.14.2; OpenID Connect Core §12.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Final
+
+from sqlalchemy import bindparam, select, update
+
+from consent.models import ConsentRecord
+from idp.accounts.models import Account
+from idp.audit import AuditKind, record
+from idp.clients.models import Client
+from idp.errors import InvalidGrant
+from idp.grants.issuing import AUTHORIZATION_COLUMNS, PERSON_COLUMNS, Basis, answer_for, basis_of, person_of
+from idp.grants.request import Answer, TokenRequest
+from idp.sessions.models import LoginSession
+from idp.tokens.audience import audiences, requested_resources
+from idp.tokens.liveness import FACTS, Facts, cause_of_death
+from idp.tokens.models import Authorization
+from idp.tokens.refresh_token import digest, keep, successor_of
+from idp.tokens.revoke import revoke_family
+from idp.tokens.scope import narrow
+from idp.tokens.tables import AUTHORIZATIONS, REFRESH_TOKENS, AnyRow, AnySelect
+
+_NEXT: Final = REFRESH_TOKENS.alias("next_token")
+_STANDING: Final[AnySelect] = (
+    select(
+        *FACTS,
+        *AUTHORIZATION_COLUMNS,
+        *PERSON_COLUMNS,
+        REFRESH_TOKENS.c.client_id.label("token_client_id"),
+        REFRESH_TOKENS.c.expires_at.label("token_expires_at"),
+        REFRESH_TOKENS.c.rotated_at.label("token_rotated_at"),
+        _NEXT.c.token_sha256.label("next_sha256"),
+        _NEXT.c.rotated_at.label("next_rotated_at"),
+    )
+    .select_from(REFRESH_TOKENS)
+    .join(Authorization, AUTHORIZATIONS.c.id == REFRESH_TOKENS.c.authorization_id)
+    .outerjoin(Client, Client.client_id == REFRESH_TOKENS.c.client_id)
+    .outerjoin(Account, Account.id == AUTHORIZATIONS.c.account_id)
+    .outerjoin(ConsentRecord, ConsentRecord.id == AUTHORIZATIONS.c.consent_id)
+    .outerjoin(LoginSession, LoginSession.id == AUTHORIZATIONS.c.session_id)
+    .outerjoin(_NEXT, _NEXT.c.token_sha256 == bindparam("next_digest"))
+    .where(REFRESH_TOKENS.c.token_sha256 == bindparam("token_digest"))
+)
+_ROTATE: Final = (
+    update(REFRESH_TOKENS)
+    .where(REFRESH_TOKENS.c.token_sha256 == bindparam("token_digest"), REFRESH_TOKENS.c.rotated_at.is_(None))
+    .values(rotated_at=bindparam("at"))
+    .returning(REFRESH_TOKENS.c.token_sha256)
+)
+
+
+class Use(Enum):
+    """What presenting a token amounts to."""
+
+    FIRST = auto()
+    RETRY = auto()
+    REUSE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a token stands in its chain."""
+
+    rotated_at: datetime | None
+    has_successor: bool
+    successor_rotated_at: datetime | None
+
+
+def judge(link: Link, *, now: datetime, retry_window: timedelta) -> Use:
+    """Whether this is a token's first use, the retry of a lost answer, or the use of a spent token.
+
+    It is a retry only while the successor is unused: once that was used, its owner has it, and somebody else is asking.
+    """
+    if link.rotated_at is None:
+        return Use.FIRST
+    recent = now - link.rotated_at < retry_window
+    return Use.RETRY if recent and link.has_successor and link.successor_rotated_at is None else Use.REUSE
+
+
+async def refresh_token(request: TokenRequest) -> Answer:
+    """Exchanges a refresh token. Errors: `invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`."""
+    token = request.parameters.require("refresh_token")
+    successor = successor_of(token, secret=request.provider.keys.secret("refresh"))
+    row = await _read(request, token, successor)
+    use = _use(request, row)
+    basis = basis_of(row, len(FACTS))
+    person = person_of(row, len(FACTS) + len(AUTHORIZATION_COLUMNS))
+    await _check(request, row, basis, use)
+    # Everything that a client can get wrong by mistake is checked before its token is spent.
+    scopes = narrow(
+        request.parameters.get("scope"),
+        allowed=[scope for scope in basis.scope.split() if scope in request.client.scopes],
+    )
+    chosen = audiences(
+        requested_resources(request.parameters.get("resource")),
+        granted=basis.resources,
+        client=request.client,
+        issuer=request.provider.settings.issuer,
+    )
+    if use is Use.FIRST:
+        await _rotate(request, token, successor, basis)
+    return await answer_for(request, basis, person, scopes=scopes, audiences=chosen, refresh_token=successor)
+
+
+async def _read(request: TokenRequest, token: str, successor: str) -> AnyRow:
+    row = (
+        await request.session.execute(_STANDING, {"token_digest": digest(token), "next_digest": digest(successor)})
+    ).one_or_none()
+    if row is None:
+        raise InvalidGrant("the refresh token is not valid", detail="unknown refresh token")
+    return row
+
+
+def _use(request: TokenRequest, row: AnyRow) -> Use:
+    link = Link(row.token_rotated_at, row.next_sha256 is not None, row.next_rotated_at)
+    window = timedelta(seconds=request.provider.settings.refresh_retry_window)
+    return judge(link, now=request.now, retry_window=window)
+
+
+async def _check(request: TokenRequest, row: AnyRow, basis: Basis, use: Use) -> None:
+    """The token is this client's, unspent, within its times, and what it rests on still holds."""
+    if row.token_client_id != request.client.client_id:
+        await _record(request, basis, AuditKind.GRANT_REFUSED, reason="the refresh token is another client's")
+        raise InvalidGrant("the refresh token is not valid", detail="another client's refresh token")
+    if use is Use.REUSE:
+        # Two parties hold this token, and one of them stole it: the family ends before anybody is answered.
+        await revoke_family(request.session, basis.authorization_id, because="refresh_reuse", now=request.now)
+        await _record(request, basis, AuditKind.REFRESH_REPLAYED, reason="a spent refresh token was presented")
+        raise InvalidGrant("the refresh token is not valid", detail="a spent refresh token")
+    cause = _end_of_time(request, row, basis) or cause_of_death(Facts(*row[: len(FACTS)]), request.now)
+    if cause is not None:
+        await _record(request, basis, AuditKind.GRANT_REFUSED, reason=cause)
+        raise InvalidGrant("the refresh token is not valid any more", detail=cause)
+
+
+def _end_of_time(request: TokenRequest, row: AnyRow, basis: Basis) -> str | None:
+    if row.token_expires_at <= request.now:
+        return "the refresh token has expired"
+    if basis.refresh_expires_at <= request.now:
+        return "the authorization's absolute lifetime is over"
+    return None
+
+
+async def _rotate(request: TokenRequest, token: str, successor: str, basis: Basis) -> None:
+    rotated = await request.session.execute(_ROTATE, {"token_digest": digest(token), "at": request.now})
+    if rotated.scalar_one_or_none() is None:
+        # Another request was faster between our look and our hand. Look again: it is a retry now, or worse.
+        row = await _read(request, token, successor)
+        await _check(request, row, basis, _use(request, row))
+        return
+    await keep(
+        request.provider,
+        request.session,
+        successor,
+        authorization_id=basis.authorization_id,
+        client_id=request.client.client_id,
+        family_expires_at=basis.refresh_expires_at,
+        now=request.now,
+    )
+
+
+async def _record(request: TokenRequest, basis: Basis, kind: AuditKind, *, reason: str) -> None:
+    await record(
+        request.session,
+        kind,
+        now=request.now,
+        entropy=request.provider.entropy,
+        account_id=basis.account_id,
+        client_id=request.client.client_id,
+        detail={"grant": "refresh_token", "reason": reason, "authorization": basis.authorization_id},
+    )

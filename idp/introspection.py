@@ -1,0 +1,138 @@
+"""`/introspect`: an API asks whether a token that it was shown is alive now, and what it says.
+
+Only an app that the token is for, or that it was issued to, learns anything. To everybody else each token, real or
+invented, is `{"active": false}`.
+Spec: RFC 7662 §2; RFC 9068 §6; RFC 9700 §2.3.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from consent.models import ConsentRecord
+from idp.accounts.models import Account
+from idp.answers import json_answer
+from idp.clients.authentication.authenticate import authenticate
+from idp.clients.models import Client
+from idp.clients.registry import RegisteredClient
+from idp.errors import InvalidClient, InvalidToken, OAuthError
+from idp.provider import Provider, provider_of
+from idp.sessions.models import LoginSession
+from idp.token_endpoint import read_form, refuse
+from idp.tokens.access_token import verify_access_token
+from idp.tokens.liveness import FACTS, Facts, cause_of_death
+from idp.tokens.models import Authorization
+from idp.tokens.refresh_token import digest
+from idp.tokens.tables import AUTHORIZATIONS, REFRESH_TOKENS, AnySelect
+
+INACTIVE: Final[dict[str, Any]] = {"active": False}
+
+_TOLD: Final = (
+    "iss",
+    "aud",
+    "sub",
+    "client_id",
+    "iat",
+    "exp",
+    "jti",
+    "scope",
+    "auth_time",
+    "acr",
+    "authorization_details",
+)
+
+_REFRESH: Final[AnySelect] = (
+    select(
+        *FACTS,
+        AUTHORIZATIONS.c.subject,
+        AUTHORIZATIONS.c.scope,
+        AUTHORIZATIONS.c.acr,
+        AUTHORIZATIONS.c.authorization_details,
+        AUTHORIZATIONS.c.refresh_expires_at,
+        REFRESH_TOKENS.c.issued_at,
+        REFRESH_TOKENS.c.expires_at,
+        REFRESH_TOKENS.c.rotated_at,
+    )
+    .select_from(REFRESH_TOKENS)
+    .join(Authorization, AUTHORIZATIONS.c.id == REFRESH_TOKENS.c.authorization_id)
+    .outerjoin(Client, Client.client_id == REFRESH_TOKENS.c.client_id)
+    .outerjoin(Account, Account.id == AUTHORIZATIONS.c.account_id)
+    .outerjoin(ConsentRecord, ConsentRecord.id == AUTHORIZATIONS.c.consent_id)
+    .outerjoin(LoginSession, LoginSession.id == AUTHORIZATIONS.c.session_id)
+    .where(
+        REFRESH_TOKENS.c.token_sha256 == bindparam("token_digest"),
+        REFRESH_TOKENS.c.client_id == bindparam("caller"),
+    )
+)
+
+
+async def introspect(request: Request) -> Response:
+    """Answers what is known about a token."""
+    provider = provider_of(request)
+    now = provider.clock()
+    try:
+        parameters = await read_form(request, provider)
+        async with provider.database.transaction() as session:
+            authenticated = await authenticate(provider, request, parameters, session, now=now)
+        caller = authenticated.registration
+        if caller.is_public:
+            # Whoever can name a public app could ask about every token that it finds.
+            raise InvalidClient("introspection is for apps that authenticate")
+        token = parameters.require("token")
+        async with provider.database.reading() as session:
+            answer = await _about(provider, session, token, caller, now=now)
+    except OAuthError as refused:
+        return refuse(request, refused)
+    return json_answer(answer)
+
+
+async def _about(
+    provider: Provider, session: AsyncSession, token: str, caller: RegisteredClient, *, now: datetime
+) -> dict[str, Any]:
+    # What a token looks like decides where to look; `token_type_hint` could only be wrong.
+    if "." in token:
+        return await _about_access_token(provider, session, token, caller, now=now)
+    return await _about_refresh_token(provider, session, token, caller, now=now)
+
+
+async def _about_access_token(
+    provider: Provider, session: AsyncSession, token: str, caller: RegisteredClient, *, now: datetime
+) -> dict[str, Any]:
+    try:
+        live = await verify_access_token(provider, session, token, now=now)
+    except InvalidToken:
+        return INACTIVE
+    # A token for this provider is nobody's to ask about, whatever an app says that it is.
+    own = caller.resources - {provider.settings.issuer}
+    if live.client_id != caller.client_id and own.isdisjoint(live.audiences):
+        return INACTIVE
+    told = {name: live.claims[name] for name in _TOLD if name in live.claims}
+    return {"active": True, "token_type": "Bearer", **told}
+
+
+async def _about_refresh_token(
+    provider: Provider, session: AsyncSession, token: str, caller: RegisteredClient, *, now: datetime
+) -> dict[str, Any]:
+    row = (await session.execute(_REFRESH, {"token_digest": digest(token), "caller": caller.client_id})).one_or_none()
+    if row is None:
+        return INACTIVE
+    ends = min(row.expires_at, row.refresh_expires_at)
+    facts = Facts(*row[: len(FACTS)])
+    if row.rotated_at is not None or ends <= now or cause_of_death(facts, now) is not None:
+        return INACTIVE
+    told: dict[str, Any] = {
+        "active": True,
+        "iss": provider.settings.issuer,
+        "client_id": caller.client_id,
+        "sub": row.subject,
+        "scope": row.scope,
+        "iat": int(row.issued_at.timestamp()),
+        "exp": int(ends.timestamp()),
+        "auth_time": int(facts.auth_time.timestamp()),
+        "acr": row.acr,
+    }
+    return told | ({"authorization_details": row.authorization_details} if row.authorization_details else {})

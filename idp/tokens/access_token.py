@@ -1,0 +1,212 @@
+"""Access tokens: signed JWTs that say who may do what, recorded by their `jti`, and alive only while the rows say so.
+
+Spec: RFC 9068 §2 and §4; RFC 8725 §3.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import bindparam, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from consent.models import ConsentRecord
+from idp.accounts.models import Account
+from idp.clients.models import Client
+from idp.errors import InvalidToken
+from idp.provider import Provider
+from idp.sessions.models import LoginSession
+from idp.tokens.audience import aud
+from idp.tokens.liveness import FACTS, Facts, cause_of_death
+from idp.tokens.models import AccessToken, Authorization
+from idp.tokens.tables import ACCESS_TOKENS, AnyRow, AnySelect
+from keys import errors as keys_errors
+from keys.entropy import new_token
+from keys.jws import sign_jwt, verify_jwt
+
+# Signed by us and read by many: the cheapest to sign of those that every library knows.
+SIGNING_ALG: Final = "ES256"
+TYP: Final = "at+jwt"
+JTI_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom a token is about, and how they logged in. A token of an app itself has none."""
+
+    authorization_id: str
+    subject: str
+    auth_time: datetime
+    acr: str
+    amr: tuple[str, ...]
+    authorization_details: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccessToken:
+    """An access token about to be issued."""
+
+    client_id: str
+    audiences: tuple[str, ...]
+    scopes: tuple[str, ...]
+    person: Person | None
+
+
+_INSERT: Final = insert(ACCESS_TOKENS)
+
+
+async def mint(provider: Provider, session: AsyncSession, new: NewAccessToken, *, now: datetime) -> tuple[str, int]:
+    """Signs and records a token. Returns it and the seconds that it lives."""
+    lifetime = provider.settings.access_token_ttl
+    expires_at = now + lifetime
+    jti = new_token(provider.entropy, JTI_BYTES)
+    claims: dict[str, Any] = {
+        "iss": provider.settings.issuer,
+        "aud": aud(new.audiences),
+        "sub": new.client_id if new.person is None else new.person.subject,
+        "client_id": new.client_id,
+        "iat": int(now.timestamp()),
+        "exp": int(expires_at.timestamp()),
+        "jti": jti,
+    }
+    scope = " ".join(new.scopes)
+    if scope:
+        claims["scope"] = scope
+    if new.person is not None:
+        claims |= _about(new.person)
+    token = await sign_jwt(provider.keys.signer_for(SIGNING_ALG), claims, typ=TYP)
+    await session.execute(
+        _INSERT,
+        {
+            "jti": jti,
+            "authorization_id": new.person.authorization_id if new.person is not None else None,
+            "client_id": new.client_id,
+            "audiences": list(new.audiences),
+            "scope": scope,
+            "issued_at": now,
+            "expires_at": expires_at,
+            "revoked_at": None,
+        },
+    )
+    return token, int(lifetime.total_seconds())
+
+
+def _about(person: Person) -> dict[str, Any]:
+    claims: dict[str, Any] = {
+        "auth_time": int(person.auth_time.timestamp()),
+        "acr": person.acr,
+        "amr": list(person.amr),
+    }
+    if person.authorization_details:
+        claims["authorization_details"] = [dict(detail) for detail in person.authorization_details]
+    return claims
+
+
+@dataclass(frozen=True, slots=True)
+class LiveAccessToken:
+    """An access token that was verified and found alive. `row` has what the reading statement selected besides."""
+
+    claims: Mapping[str, Any]
+    client_id: str
+    audiences: frozenset[str]
+    scopes: frozenset[str]
+    of_a_person: bool
+    row: AnyRow
+
+
+_STATEMENT_COLUMNS: Final = (
+    *FACTS,
+    AccessToken.client_id.label("token_client_id"),
+    AccessToken.authorization_id.label("token_authorization_id"),
+    AccessToken.audiences.label("token_audiences"),
+    AccessToken.scope.label("token_scope"),
+    AccessToken.expires_at.label("token_expires_at"),
+    AccessToken.revoked_at.label("token_revoked_at"),
+)
+
+
+def _by_jti(*columns: Any) -> AnySelect:
+    return (
+        select(*_STATEMENT_COLUMNS, *columns)
+        .select_from(AccessToken)
+        .outerjoin(Client, Client.client_id == AccessToken.client_id)
+        .outerjoin(Authorization, Authorization.id == AccessToken.authorization_id)
+        .outerjoin(Account, Account.id == Authorization.account_id)
+        .outerjoin(ConsentRecord, ConsentRecord.id == Authorization.consent_id)
+        .outerjoin(LoginSession, LoginSession.id == Authorization.session_id)
+        .where(AccessToken.jti == bindparam("jti"))
+    )
+
+
+STANDING: Final = _by_jti()
+STANDING_AND_CLAIMS: Final = _by_jti(
+    Authorization.subject.label("subject"),
+    Authorization.claims.label("requested_claims"),
+    Authorization.authorization_details.label("authorization_details"),
+    ConsentRecord.granted.label("granted"),
+    Account.profile.label("profile"),
+    Account.locale.label("locale"),
+    Account.updated_at.label("updated_at"),
+)
+
+
+def verify_signature(provider: Provider, token: str, *, now: datetime, expired_too: bool = False) -> Mapping[str, Any]:
+    """The claims of one of our own access tokens, by its signature, kind, issuer and time. Error: `invalid_token`.
+
+    Not enough to act on: whether it is still alive is in the database.
+    """
+    try:
+        return verify_jwt(
+            token,
+            keys=provider.keys.verification_keys(),
+            expected_algs=frozenset({SIGNING_ALG}),
+            now=now,
+            expected_typ=TYP,
+            expected_issuer=provider.settings.issuer,
+            require=("exp", "iat", "jti", "aud", "sub", "client_id"),
+            verify_expiry=not expired_too,
+            leeway_seconds=0,
+        ).claims
+    except keys_errors.InvalidToken as refused:
+        raise InvalidToken("the access token is not valid", detail=refused.detail) from None
+
+
+async def verify_access_token(
+    provider: Provider,
+    session: AsyncSession,
+    token: str,
+    *,
+    now: datetime,
+    statement: AnySelect = STANDING,
+) -> LiveAccessToken:
+    """Verifies a token and asks the database, in one statement, whether it still lives. Error: `invalid_token`.
+
+    Whom it is for (`audiences`) is for the caller to check.
+    """
+    claims = verify_signature(provider, token, now=now)
+    row = (await session.execute(statement, {"jti": claims["jti"]})).one_or_none()
+    if row is None:
+        raise InvalidToken("the access token is not valid", detail="not recorded")
+    cause = _cause_of_death(row, now)
+    if cause is not None:
+        raise InvalidToken("the access token is no longer valid", detail=cause)
+    return LiveAccessToken(
+        claims=claims,
+        client_id=row.token_client_id,
+        audiences=frozenset(row.token_audiences),
+        scopes=frozenset(row.token_scope.split()),
+        of_a_person=row.token_authorization_id is not None,
+        row=row,
+    )
+
+
+def _cause_of_death(row: AnyRow, now: datetime) -> str | None:
+    if row.token_revoked_at is not None:
+        return "the token was revoked"
+    if row.token_expires_at <= now:
+        return "the token has expired"
+    facts = Facts(*row[: len(FACTS)])
+    if row.token_authorization_id is None:
+        return None if facts.client_status == "live" else "the client is disabled"
+    return cause_of_death(facts, now)

@@ -1,0 +1,25 @@
+"""Ends a family: one authorization, and with it every access and refresh token that came of it.
+
+Spec: RFC 6749 §4.1.2; RFC 7009 §2.1; RFC 9700 §4.14.2.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import bindparam, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from idp.tokens.tables import AUTHORIZATIONS
+
+_REVOKE: Final = (
+    update(AUTHORIZATIONS)
+    .where(AUTHORIZATIONS.c.id == bindparam("family"), AUTHORIZATIONS.c.revoked_at.is_(None))
+    .values(revoked_at=bindparam("at"), revoked_because=bindparam("because"))
+    .returning(AUTHORIZATIONS.c.id)
+)
+
+
+async def revoke_family(session: AsyncSession, authorization_id: str, *, because: str, now: datetime) -> bool:
+    """Revokes an authorization. Returns whether it was alive until now."""
+    done = await session.execute(_REVOKE, {"family": authorization_id, "at": now, "because": because})
+    return done.scalar_one_or_none() is not None

@@ -1,0 +1,39 @@
+"""A window on a registry with one agency's purpose."""
+
+import pytest
+
+from consent.http.ports import Ports
+from consent.purposes import PurposeVersionView
+from idp.database import Database
+from keys.entropy import Entropy
+from tests.consent.http.window import (
+    DEAD_TOKENS,
+    Window,
+    bury_tokens,
+    client_names,
+    csrf_ok,
+    render,
+    require_login,
+    viewer,
+)
+from tests.support.clock import FakeClock
+
+
+@pytest.fixture
+async def window(database: Database, clock: FakeClock, entropy: Entropy, version: PurposeVersionView) -> Window:
+    """The dashboard and the console over the test's database."""
+    async with database.engine.begin() as connection:
+        await connection.run_sync(DEAD_TOKENS.metadata.create_all)
+    ports = Ports(
+        viewer=viewer,
+        require_login=require_login,
+        csrf_ok=csrf_ok,
+        render=render,
+        transaction=database.transaction,
+        reading=database.reading,
+        client_names=client_names,
+        after_withdrawal=bury_tokens,
+        clock=clock,
+        entropy=entropy,
+    )
+    return Window(database=database, clock=clock, entropy=entropy, version=version, ports=ports)
