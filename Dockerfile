@@ -5,7 +5,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 RUN python -m venv /opt/satupintu
 WORKDIR /src
 COPY requirements.lock ./
-RUN /opt/satupintu/bin/python -m pip install --require-hashes -r requirements.lock
+RUN /opt/satupintu/bin/python -m pip install --require-hashes --no-deps -r requirements.lock
 COPY pyproject.toml README.md ./
 COPY keys keys
 COPY consent consent

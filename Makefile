@@ -33,16 +33,19 @@ $(BIN)/python:
 	@.ci/system-packages venv $(PYTHON)
 	@$(PYTHON) -m venv $(VENV)
 
+# A lock file is complete, so nothing else is resolved (`--no-deps`), and `pip check` says whether it truly is.
 $(VENV)/installed: requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing the packages of requirements.lock ..."
-	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --require-hashes --no-deps -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@$(PIP) check > /dev/null
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	@echo "Installing the packages of requirements-dev.lock ..."
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@$(PIP) check > /dev/null
 	@touch $@ $(VENV)/installed
 
 .PHONY: .ci/tools-present
