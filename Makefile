@@ -9,6 +9,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 WORKERS ?= logical
 VENV := .venv
 BIN := $(VENV)/bin
+NODE_CLIENT := tests/interop/node
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 CODE := keys consent idp relying_parties migrations tests $(wildcard benchmarks)
 
@@ -19,11 +20,11 @@ help: ## Say what can be made
 # --- the two commands --------------------------------------------------------------------------------------------
 
 .PHONY: run
-run: $(VENV)/installed ## Run the demonstration: the provider and two apps, on SQLite
-	@$(BIN)/satupintu demo run
+run: $(VENV)/installed ## Run the demonstration on SQLite: the provider and two apps (ARGS="--port 9000" for other ports)
+	@$(BIN)/satupintu demo run $(ARGS)
 
 .PHONY: test
-test: $(VENV)/installed-dev .ci/tools-present ## Run every test, on SQLite and on a PostgreSQL of its own
+test: $(VENV)/installed-dev .ci/tools-present $(NODE_CLIENT)/node_modules/.package-lock.json ## Run every test, on SQLite and on a PostgreSQL of its own
 	@$(BIN)/coverage erase
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term $(ARGS)
 
@@ -51,6 +52,11 @@ $(VENV)/installed-dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 .PHONY: .ci/tools-present
 .ci/tools-present:
 	@.ci/system-packages test
+
+# npm writes this file last, so that it is newer than the lock file only when all is there.
+$(NODE_CLIENT)/node_modules/.package-lock.json: $(NODE_CLIENT)/package-lock.json | .ci/tools-present
+	@cd $(NODE_CLIENT) && npm ci --no-audit --no-fund --ignore-scripts --silent < /dev/null
+	@touch $@
 
 .PHONY: setup
 setup: $(VENV)/installed-dev ## Only set up the environment for development
@@ -85,8 +91,9 @@ revision: $(VENV)/installed-dev ## Write a migration from what changed in the mo
 	@$(BIN)/python -m tests.support.revision "$(m)"
 
 .PHONY: bench
-bench: $(VENV)/installed-dev .ci/tools-present ## Measure: grants per second of processor time, a peer beside ours
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/installed-dev .ci/tools-present ## Measure: answers per second of processor time, a peer beside ours
+	@.ci/system-packages bench
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: lock
 lock: var/uv/bin/uv ## Resolve the dependencies anew and write both lock files

@@ -20,6 +20,7 @@ from idp.database import Base
 from idp.interaction.models import Interaction
 from idp.provider import Provider
 from idp.replay import UsedOnce
+from idp.throttle import Throttle
 from idp.tokens.models import AccessToken, RefreshToken
 from keys.ring import advance
 
@@ -70,6 +71,7 @@ STEPS: tuple[Step, ...] = (
     advance_keys,
     expire_consents,
     delete_expired(Interaction, Interaction.id, Interaction.expires_at),
+    delete_expired(Throttle, Throttle.bucket, Throttle.window_started_at),
     delete_expired(UsedOnce, UsedOnce.identifier, UsedOnce.expires_at),
     delete_expired(AccessToken, AccessToken.jti, AccessToken.expires_at),
     delete_expired(RefreshToken, RefreshToken.token_sha256, RefreshToken.expires_at),

@@ -108,9 +108,10 @@ def locale_of(request: Request, *, default: Locale, ui_locales: str | None = Non
 
 def language_links(path: str, query: str, locale: Locale) -> tuple[LanguageLink, ...]:
     """Links to the same address in each language."""
+    here = "/" + path.lstrip("/\\")  # "//evil.test/" would be another site's address
     kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name != "lang"]
     return tuple(
-        LanguageLink(code, name, f"{path}?{urlencode([*kept, ('lang', code)])}", code == locale)
+        LanguageLink(code, name, f"{here}?{urlencode([*kept, ('lang', code)])}", code == locale)
         for code, name in LANGUAGE_NAMES.items()
     )
 
@@ -149,7 +150,7 @@ def formats(locale: Locale) -> dict[str, Callable[..., str]]:
 
 
 def visible(text: str) -> str:
-    """A text without the characters that nobody sees: they could turn around or hide the words that stand after them."""
+    """A text without the characters that nobody sees, which could turn around or hide the words after them."""
     return "".join(
         " " if character in "\n\r\t" else character
         for character in text

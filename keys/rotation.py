@@ -191,7 +191,7 @@ async def _hand_over(session: AsyncSession, *, successor: str, former: str | Non
     savepoint = await session.begin_nested()
     try:
         # The former goes first, for the unique index admits one; by its kid, for "whichever signs" could by now be the
-        # successor itself, promoted by another process, and would be left without a private part.
+        # successor itself, promoted by another process. What is undone below would have lost its private part.
         if former is not None:
             done = await _change(
                 session,

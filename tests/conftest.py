@@ -1,33 +1,28 @@
-"""What every test may ask for: a migrated database of its own, a clock to set, the provider, its app and a client.
-
-Imports of the product wait until a fixture needs them: a test of `keys` runs without the rest.
-"""
-
-from __future__ import annotations
+"""What every test may ask for: a migrated database of its own, a clock to set, the provider, its app and a client."""
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
+from idp.app import create_app
+from idp.database import Database
+from idp.migrate import upgrade
+from idp.provider import Provider
+from idp.settings import Settings
+from keys.entropy import Entropy, SystemEntropy
+from tests.support.browser_user import BrowserUser
 from tests.support.clock import FakeClock
 from tests.support.databases import BOTH, copy_sqlite, postgresql_template, sqlite_template
+from tests.support.keyring import install_keys_at
 from tests.support.postgres import PostgresqlServer, free_port, postgresql_server, run_apart, unique_name
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from idp.database import Database
-    from idp.provider import Provider
-    from idp.settings import Settings
-    from keys.entropy import Entropy
-    from tests.support.browser_user import BrowserUser
-    from tests.support.server import ServerProcess
-    from tests.support.world import World
+from tests.support.server import ServerProcess
+from tests.support.settings import settings_for
+from tests.support.world import World, make_world
 
 
 @pytest.fixture(scope="session")
@@ -52,8 +47,6 @@ def postgresql(session_folder: Path) -> Iterator[PostgresqlServer]:
 
 async def migrated(url: str) -> None:
     """What a template holds: the newest schema, no rows."""
-    from idp.migrate import upgrade
-
     await upgrade(url)
 
 
@@ -87,8 +80,6 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """The test's database, opened."""
-    from idp.database import Database
-
     opened = Database(database_url, pool_size=5)
     yield opened
     await opened.dispose()
@@ -103,25 +94,18 @@ def clock() -> FakeClock:
 @pytest.fixture
 def entropy() -> Entropy:
     """The system's randomness: what tests assert must not depend on its values."""
-    from keys.entropy import SystemEntropy
-
     return SystemEntropy()
 
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """The settings of a provider at `https://idp.test`. A test module may override this fixture."""
-    from tests.support.settings import settings_for
-
     return settings_for(database_url, tmp_path)
 
 
 @pytest.fixture
 async def provider(settings: Settings, clock: FakeClock, entropy: Entropy) -> AsyncIterator[Provider]:
     """The provider over the test's database, with signing keys, on the test's clock."""
-    from idp.provider import Provider
-    from tests.support.keyring import install_keys_at
-
     await install_keys_at(settings.url)
     opened = await Provider.open(settings, clock=clock, entropy=entropy)
     yield opened
@@ -131,8 +115,6 @@ async def provider(settings: Settings, clock: FakeClock, entropy: Entropy) -> As
 @pytest.fixture
 def app(settings: Settings, provider: Provider) -> FastAPI:
     """The whole application around `provider`, without the tasks that run by the wall clock."""
-    from idp.app import create_app
-
     made = create_app(settings, clock=provider.clock, entropy=provider.entropy)
     made.state.provider = provider
     return made
@@ -148,8 +130,6 @@ async def client(app: FastAPI, settings: Settings) -> AsyncIterator[httpx2.Async
 @pytest.fixture
 async def new_user(app: FastAPI, settings: Settings) -> AsyncIterator[Callable[[], BrowserUser]]:
     """Makes people's browsers: each call another one, with an empty cookie jar."""
-    from tests.support.browser_user import BrowserUser
-
     async with AsyncExitStack() as opened:
         made: list[BrowserUser] = []
 
@@ -170,8 +150,6 @@ def user(new_user: Callable[[], BrowserUser]) -> BrowserUser:
 @pytest.fixture
 async def world(app: FastAPI, provider: Provider, clock: FakeClock) -> AsyncIterator[World]:
     """Two ministries with an app each, two citizens and a privacy officer, at the in-process app."""
-    from tests.support.world import make_world
-
     async with await make_world(
         provider.database,
         issuer=provider.settings.issuer,
@@ -189,24 +167,18 @@ async def world(app: FastAPI, provider: Provider, clock: FakeClock) -> AsyncIter
 @pytest.fixture
 def served_settings(database_url: str, tmp_path: Path) -> Settings:
     """The settings of real server processes: an issuer on loopback. A test module may override this fixture."""
-    from tests.support.settings import settings_for
-
     return settings_for(database_url, tmp_path, issuer=f"http://localhost:{free_port()}")
 
 
 @pytest.fixture
 def served_keys(served_settings: Settings) -> None:
     """Signing keys in the database that servers are about to use."""
-    from tests.support.keyring import install_keys_at
-
     run_apart(lambda: install_keys_at(served_settings.url))
 
 
 @pytest.fixture
 def server(served_settings: Settings, served_keys: None, tmp_path: Path) -> Iterator[ServerProcess]:
     """One real server process, at its issuer's port."""
-    from tests.support.server import ServerProcess
-
     port = httpx2.URL(served_settings.issuer).port
     assert port is not None
     with ServerProcess(served_settings, port=port, log=tmp_path / "server.log") as running:
@@ -218,8 +190,6 @@ def two_processes(
     server: ServerProcess, served_settings: Settings, tmp_path: Path
 ) -> Iterator[tuple[ServerProcess, ServerProcess]]:
     """Two server processes on one PostgreSQL database; the first is at the issuer's port. Mark: `only_postgresql`."""
-    from tests.support.server import ServerProcess
-
     assert not served_settings.url.startswith("sqlite"), "SQLite is for one process: mark the test only_postgresql"
     with ServerProcess(served_settings, port=free_port(), log=tmp_path / "second.log") as second:
         yield server, second

@@ -37,7 +37,8 @@ LAZY_NAMES = {"utils", "helpers", "common", "misc", "manager", "core", "services
 def tracked() -> Iterator[Path]:
     """Every text file that git knows or would be asked to know."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        # Whoever owns the folder: this only reads the list of files.
+        ["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT,
         capture_output=True,
         check=True,
@@ -56,9 +57,9 @@ def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=named)
-def test_a_python_file_has_one_subject_and_so_few_lines(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+def test_a_python_file_has_one_subject_and_so_few_lines() -> None:
+    lengths = {named(path): len(path.read_text(encoding="utf-8").splitlines()) for path in PYTHON}
+    assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
 
 
 def test_no_module_is_named_after_what_it_is_not() -> None:

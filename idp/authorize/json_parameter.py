@@ -17,10 +17,19 @@ def parse_json_parameter(text: str, *, max_bytes: int) -> Any:
     """The value. Error: `NotStrictJson`."""
     if len(text.encode()) > max_bytes:
         raise NotStrictJson(f"is longer than {max_bytes} bytes")
-    if "\\u0000" in text:
-        # PostgreSQL keeps no null character, and the answer would be a 500.
-        raise NotStrictJson("has a null character")
     try:
-        return strict_json_loads(text, max_bytes=max_bytes)
+        value = strict_json_loads(text, max_bytes=max_bytes)
     except MalformedEncoding:
         raise NotStrictJson("is not JSON, has a name twice or is nested too deeply") from None
+    if "\\u0000" in text and _has_null(value):
+        # PostgreSQL keeps no null character, and the answer would be a 500.
+        raise NotStrictJson("has a null character")
+    return value
+
+
+def _has_null(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(_has_null(name) or _has_null(member) for name, member in value.items())
+    return isinstance(value, list) and any(map(_has_null, value))

@@ -189,6 +189,7 @@ def _is_ipv4(host: str) -> bool:
 
 def _is_ipv6(host: str) -> bool:
     try:
-        return f"[{IPv6Address(host[1:-1])}]" == host
+        # A zone ("%25eth0") means something on one machine only.
+        return "%" not in host and f"[{IPv6Address(host[1:-1])}]" == host
     except ValueError:
         return False

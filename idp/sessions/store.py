@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from idp.accounts.models import Account, RoleGrant
@@ -109,6 +109,34 @@ async def _renew(
     ).scalar_one_or_none()
 
 
+# Built once: every request of a signed-in person asks this.
+_BY_COOKIE: Final = (
+    select(
+        LoginSession.id,
+        LoginSession.account_id,
+        LoginSession.authenticated_at,
+        LoginSession.last_seen_at,
+        LoginSession.acr,
+        LoginSession.amr,
+        Account.username,
+        Account.profile,
+        Account.locale,
+    )
+    .join(Account, Account.id == LoginSession.account_id)
+    .where(
+        LoginSession.token_sha256 == bindparam("digest"),
+        LoginSession.ended_at.is_(None),
+        LoginSession.expires_at > bindparam("now"),
+        LoginSession.authenticated_at > bindparam("oldest_login"),
+        LoginSession.last_seen_at > bindparam("oldest_seen"),
+        Account.disabled_at.is_(None),
+    )
+)
+_WITH_ROLES: Final = _BY_COOKIE.add_columns(RoleGrant.role).outerjoin(
+    RoleGrant, RoleGrant.account_id == LoginSession.account_id
+)
+
+
 async def current_session(
     session: AsyncSession,
     cookie: str | None,
@@ -125,32 +153,9 @@ async def current_session(
     digest = _digest_of_cookie(cookie)
     if digest is None:
         return None
-    statement = select(
-        LoginSession.id,
-        LoginSession.account_id,
-        LoginSession.authenticated_at,
-        LoginSession.last_seen_at,
-        LoginSession.acr,
-        LoginSession.amr,
-        Account.username,
-        Account.profile,
-        Account.locale,
-        *((RoleGrant.role,) if with_roles else ()),
-    ).join(Account, Account.id == LoginSession.account_id)
-    if with_roles:
-        statement = statement.outerjoin(RoleGrant, RoleGrant.account_id == Account.id)
-    rows = (
-        await session.execute(
-            statement.where(
-                LoginSession.token_sha256 == digest,
-                LoginSession.ended_at.is_(None),
-                LoginSession.expires_at > now,
-                LoginSession.authenticated_at > now - absolute,
-                LoginSession.last_seen_at > now - idle,
-                Account.disabled_at.is_(None),
-            )
-        )
-    ).all()
+    statement = _WITH_ROLES if with_roles else _BY_COOKIE
+    asked = {"digest": digest, "now": now, "oldest_login": now - absolute, "oldest_seen": now - idle}
+    rows = (await session.execute(statement, asked)).all()
     if not rows:
         return None
     current = _current(rows[0], frozenset(row.role for row in rows if row.role) if with_roles else frozenset())

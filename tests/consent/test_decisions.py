@@ -1,50 +1,25 @@
 """What a person decides is written whole, once, and in the caller's transaction."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import func, select
 
 from consent.coverage import Ask, Covered, Reason, Uncovered, covers
 from consent.decisions import Withdrawn, expire_due, grant, refuse, standing, withdraw
 from consent.errors import DecisionRefused, NothingToWithdraw, NotYours
-from consent.events import Event, Intact, rebuild, verify_chain
-from consent.history import as_event
-from consent.models import ConsentEvent, ConsentRecord, ShownText
+from consent.models import ConsentEvent, ShownText
 from consent.notice import Notice
 from consent.purposes import PurposeVersionView
 from idp.database import Database
 from keys.entropy import Entropy
 from tests.consent.registry import APP, BUDI, SITI, decision, grant_to, notice_of
+from tests.consent.stored import events, every_row_is_what_its_events_say, records
 from tests.support.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
-
-
-async def records(database: Database) -> list[Any]:
-    async with database.reading() as session:
-        return list(await session.execute(select(*ConsentRecord.__table__.columns).order_by(ConsentRecord.decided_at)))
-
-
-async def events(database: Database, consent_id: str) -> list[Event]:
-    async with database.reading() as session:
-        statement = select(*ConsentEvent.__table__.columns).where(ConsentEvent.consent_id == consent_id)
-        return [as_event(row) for row in await session.execute(statement.order_by(ConsentEvent.seq))]
-
-
-async def every_row_is_what_its_events_say(database: Database) -> None:
-    for row in await records(database):
-        story = await events(database, row.id)
-        projected = rebuild(story)
-        for name in projected.__dataclass_fields__:
-            stored = getattr(row, name)
-            assert getattr(projected, name) == (tuple(stored) if isinstance(stored, list) else stored), name
-        assert isinstance(verify_chain(story, expected_last_seq=row.last_seq), Intact)
 
 
 async def test_a_grant_is_a_record_an_event_and_the_text_as_shown(
@@ -413,79 +388,3 @@ async def test_an_expired_consent_cannot_be_withdrawn(
     with pytest.raises(NothingToWithdraw, match="expired"):
         async with database.transaction() as session:
             await withdraw(session, consent_id=consent_id, subject_id=SITI, now=clock(), entropy=entropy)
-
-
-async def test_the_database_itself_keeps_a_second_consent_in_force_out(
-    database: Database, version: PurposeVersionView, clock: FakeClock, entropy: Entropy
-) -> None:
-    async with database.transaction() as session:
-        first = await grant_to(session, version, now=clock(), entropy=entropy)
-        await grant_to(session, version, now=clock(), entropy=entropy)
-    with pytest.raises(IntegrityError):
-        async with database.transaction() as session:
-            await session.execute(update(ConsentRecord).where(ConsentRecord.id == first).values(status="given"))
-
-
-async def all_at_once(work: Callable[[], Coroutine[Any, Any, Any]], times: int) -> list[Any]:
-    return await asyncio.gather(*(work() for _ in range(times)), return_exceptions=True)
-
-
-async def test_of_many_grants_at_once_one_is_in_force_and_none_fails(
-    database: Database, version: PurposeVersionView, clock: FakeClock, entropy: Entropy
-) -> None:
-    async def give() -> str:
-        async with database.transaction() as session:
-            return await grant_to(session, version, now=clock(), entropy=entropy)
-
-    answers = await all_at_once(give, 10)
-
-    rows = await records(database)
-    assert {row.id for row in rows} == set(answers)
-    assert sorted(row.status for row in rows) == ["given"] + ["superseded"] * 9
-    await every_row_is_what_its_events_say(database)
-
-
-async def test_of_many_withdrawals_at_once_one_happens(
-    database: Database, version: PurposeVersionView, clock: FakeClock, entropy: Entropy
-) -> None:
-    async with database.transaction() as session:
-        consent_id = await grant_to(session, version, now=clock(), entropy=entropy)
-
-    async def take_back() -> Withdrawn:
-        async with database.transaction() as session:
-            return await withdraw(session, consent_id=consent_id, subject_id=SITI, now=clock(), entropy=entropy)
-
-    answers = await all_at_once(take_back, 8)
-
-    assert [type(answer) for answer in answers if not isinstance(answer, NothingToWithdraw)] == [Withdrawn]
-    assert [event.kind for event in await events(database, consent_id)] == ["granted", "withdrawn"]
-
-
-async def test_grants_withdrawals_and_the_clock_at_once_leave_one_true_story(
-    database: Database, version: PurposeVersionView, clock: FakeClock, entropy: Entropy
-) -> None:
-    async with database.transaction() as session:
-        first = await grant_to(session, version, now=clock(), entropy=entropy)
-    clock.advance(days=90)
-
-    async def give() -> str:
-        async with database.transaction() as session:
-            return await grant_to(session, version, now=clock(), entropy=entropy)
-
-    async def take_back() -> Withdrawn:
-        async with database.transaction() as session:
-            return await withdraw(session, consent_id=first, subject_id=SITI, now=clock(), entropy=entropy)
-
-    async def sweep() -> list[str]:
-        async with database.transaction() as session:
-            return await expire_due(session, now=clock(), entropy=entropy)
-
-    answers = await asyncio.gather(
-        *(work() for _ in range(3) for work in (give, take_back, sweep)), return_exceptions=True
-    )
-
-    failures = [answer for answer in answers if isinstance(answer, BaseException)]
-    assert all(isinstance(failure, NothingToWithdraw) for failure in failures), failures
-    assert [row.status for row in await records(database)].count("given") == 1
-    assert len(await events(database, first)) == 2
-    await every_row_is_what_its_events_say(database)

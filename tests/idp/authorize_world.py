@@ -20,6 +20,7 @@ from idp.provider import Provider
 from idp.sessions.store import start_session
 from idp.tokens.models import Authorization
 from tests.consent.registry import a_purpose, write_registry
+from tests.support.clock import FakeClock
 
 CALLBACK = "https://sehat.test/cb"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -31,6 +32,7 @@ class World:
     """Who and what there is."""
 
     provider: Provider
+    clock: FakeClock
     version: PurposeVersionView
     client: RegisteredClient
     siti: str
@@ -38,7 +40,7 @@ class World:
 
     def request(self, **changes: str | None) -> dict[str, str]:
         """An honest authorization request, with changes; None leaves a parameter out."""
-        return request_of(self.client.client_id, **changes)
+        return request_of(**{"client_id": self.client.client_id, **changes})
 
     def address(self, **changes: str | None) -> str:
         """That request as an address."""
@@ -93,10 +95,10 @@ class World:
             return list(await session.scalars(select(ConsentEvent).order_by(ConsentEvent.id)))
 
 
-def request_of(client_id: str, **changes: str | None) -> dict[str, str]:
+def request_of(**changes: str | None) -> dict[str, str]:
     """An honest authorization request."""
     request: dict[str, str | None] = {
-        "client_id": client_id,
+        "client_id": "sehat",
         "redirect_uri": CALLBACK,
         "response_type": "code",
         "scope": "openid profile email",
@@ -175,7 +177,10 @@ async def make_world(provider: Provider, **client_changes: Any) -> World:
         ]
     client = await provider.clients.get(client_changes.get("client_id", "sehat"), now)
     assert client is not None
-    return World(provider=provider, version=version, client=client, siti=people[0].id, budi=people[1].id)
+    assert isinstance(provider.clock, FakeClock)
+    return World(
+        provider=provider, clock=provider.clock, version=version, client=client, siti=people[0].id, budi=people[1].id
+    )
 
 
 async def register_app(

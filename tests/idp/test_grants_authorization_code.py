@@ -9,12 +9,13 @@ from sqlalchemy import select, update
 
 from idp.accounts.directory import disable_account, set_password
 from idp.audit import AuditEvent
+from idp.authorize.details import PurposeDetail
 from idp.clients.management import disable_client
-from idp.grants.pkce import check_verifier
 from idp.errors import InvalidGrant
+from idp.grants.pkce import check_verifier
 from idp.sessions.store import end_session
 from idp.tokens.models import Authorization
-from keys.encoding import b64url_encode
+from keys.encoding import b64url_decode, b64url_encode
 from keys.jws import verify_jwt
 from tests.support.clock import FakeClock
 from tests.support.databases import only_sqlite
@@ -108,9 +109,7 @@ async def test_a_client_that_names_no_algorithm_gets_rs256(world: World) -> None
 
 
 def header_of(token: str) -> str:
-    from keys.encoding import b64url_decode
-
-    return b64url_decode(token.split(".")[0]).decode()
+    return b64url_decode(token.split(".", maxsplit=1)[0]).decode()
 
 
 @only_sqlite
@@ -179,7 +178,9 @@ async def test_another_app_can_neither_redeem_a_code_nor_burn_it(world: World) -
 
 @only_sqlite
 @pytest.mark.threat("N32")
-@pytest.mark.parametrize("spoil", [lambda c: c[:-1], lambda c: c + "A", lambda c: ("A" if c[0] != "A" else "B") + c[1:]])
+@pytest.mark.parametrize(
+    "spoil", [lambda c: c[:-1], lambda c: c + "A", lambda c: ("A" if c[0] != "A" else "B") + c[1:]]
+)
 async def test_a_code_that_is_not_exactly_ours_is_refused(world: World, spoil: Any) -> None:
     app, siti = await world.app(), await world.citizen()
     code = await world.code(app, siti)
@@ -226,7 +227,9 @@ def test_a_challenge_is_never_compared_as_plain() -> None:
 
 
 @only_sqlite
-@pytest.mark.parametrize("sent", [None, "https://app.test/callback/", "https://app.test/CALLBACK", "https://evil.test/"])
+@pytest.mark.parametrize(
+    "sent", [None, "https://app.test/callback/", "https://app.test/CALLBACK", "https://evil.test/"]
+)
 async def test_the_redirect_uri_must_be_the_one_of_the_request(world: World, sent: str | None) -> None:
     app, siti = await world.app(), await world.citizen()
     refused = await world.redeem(app, await world.code(app, siti), redirect_uri=sent)  # type: ignore[arg-type]
@@ -301,8 +304,6 @@ async def test_resources_are_narrowed_never_widened(world: World) -> None:
 
 @only_sqlite
 async def test_authorization_details_travel_to_the_answer_and_the_token(world: World) -> None:
-    from idp.authorize.details import PurposeDetail
-
     app, siti = await world.app(), await world.citizen()
     detail = PurposeDetail(purpose=world.purpose.code, datatypes=("email",))
     tokens = await world.tokens(app, siti, authorization_details=detail)

@@ -1,10 +1,19 @@
 """From an app's request to its answer, through the pages, on both databases."""
 
+import asyncio
+from collections.abc import Callable
+from urllib.parse import urlencode
+
 import httpx2
 import pytest
+from sqlalchemy import select, update
 
+from idp.audit import AuditEvent
+from idp.browser import SESSION_COOKIE
+from idp.clients.models import Client
 from idp.interaction.models import Interaction
 from idp.provider import Provider
+from idp.tokens.models import Authorization
 from tests.idp.authorize_world import PASSWORD, World, make_world
 from tests.support.browser_user import BrowserUser
 
@@ -15,6 +24,23 @@ pytestmark = pytest.mark.anyio
 async def world(provider: Provider) -> World:
     """An agency, a purpose, an app and two people."""
     return await make_world(provider)
+
+
+async def at_consent(world: World, user: BrowserUser, username: str = "siti", **changes: str | None) -> BrowserUser:
+    """A person who has logged in and sees the consent page."""
+    await user.open(world.address(**changes))
+    await user.log_in(username, PASSWORD)
+    assert user.page.path == "/consent", user.page.text
+    return user
+
+
+async def agreed(world: World, user: BrowserUser, username: str = "siti", **changes: str | None) -> BrowserUser:
+    """A person who has agreed to everything."""
+    await at_consent(world, user, username, **changes)
+    await user.allow(items={"email", "gender"})
+    assert "code" in user.callback_parameters
+    world.clock.advance(1)  # ids sort by time
+    return user
 
 
 async def test_a_first_visit_logs_in_agrees_and_comes_back_with_a_code(world: World, user: BrowserUser) -> None:
@@ -29,5 +55,384 @@ async def test_a_first_visit_logs_in_agrees_and_comes_back_with_a_code(world: Wo
     (authorization,) = await world.authorizations()
     (consent,) = await world.consents()
     assert authorization.consent_id == consent.id
+    assert (consent.granted, consent.refused) == (["email", "name"], ["gender"])
+    assert [event.kind for event in await world.events()] == ["granted"]
+    async with world.provider.database.reading() as session:
+        kinds = set(await session.scalars(select(AuditEvent.kind)))
+    assert kinds == {"login.succeeded", "consent.granted"}
+
+
+async def test_a_second_visit_asks_nothing(world: World, user: BrowserUser) -> None:
+    await agreed(world, user)
+    user.requests.clear()
+    await user.open(world.address(state="again"))
+    assert user.callback_parameters["state"] == "again"
+    assert len(user.requests) == 1
+
+
+async def test_nothing_optional_is_ticked_beforehand(world: World, user: BrowserUser) -> None:
+    await at_consent(world, user)
+    assert {field.value: field.checked for field in user.page.form_with("allow").fields if field.name == "item"} == {
+        "email": False,
+        "gender": False,
+    }
+    await user.allow()
+    (consent,) = await world.consents()
+    assert (consent.granted, consent.refused) == (["name"], ["email", "gender"])
+
+
+async def test_a_refusal_is_recorded_and_told_to_the_app(world: World, user: BrowserUser) -> None:
+    await at_consent(world, user)
+    await user.deny()
+    answer = user.callback_parameters
+    assert (answer["error"], answer["state"], answer["iss"]) == ("access_denied", "st4te", "https://idp.test")
+    assert await world.authorizations() == []
+    (consent,) = await world.consents()
+    assert consent.status == "refused"
+    await user.open(world.address())
+    assert user.page.path == "/consent"
+
+
+async def test_the_answer_can_come_by_form_post(world: World, user: BrowserUser) -> None:
+    await agreed(world, user, response_mode="form_post")
+    assert user.form_post is not None
+    assert user.form_post.keys() == {"code", "state", "iss"}
+
+
+async def test_offline_access_is_agreed_to_on_the_page(world: World, user: BrowserUser) -> None:
+    await agreed(world, user, scope="openid profile email offline_access")
+    (consent,) = await world.consents()
+    (authorization,) = await world.authorizations()
+    assert consent.offline_access
+    assert authorization.offline
+
+
+async def test_asking_for_more_asks_for_all_and_keeps_what_was_given(world: World, user: BrowserUser) -> None:
+    await at_consent(world, user, scope="openid email")
+    await user.allow(items={"email"})
+    world.clock.advance(1)
+    await user.open(world.address(scope="openid profile"))
+    assert user.page.path == "/consent"
+    ticked = {field.value: field.checked for field in user.page.form_with("allow").fields if field.name == "item"}
+    assert ticked == {"email": True, "gender": False}
+    await user.allow()
+    assert [consent.status for consent in await world.consents()] == ["superseded", "given"]
+    assert (await world.consents())[1].granted == ["email", "name"]
+    await user.open(world.address(scope="openid email"))
+    assert "code" in user.callback_parameters
+
+
+# --- prompts ---
+
+
+@pytest.mark.threat("N68")
+async def test_prompt_login_asks_for_the_password_though_somebody_is_signed_in(world: World, user: BrowserUser) -> None:
+    await agreed(world, user)
+    world.clock.advance(minutes=5)
+    await user.open(world.address(prompt="login"))
+    assert user.page.path == "/login"
+    interaction = user.page.url.params["interaction"]
+    for page in ("consent", "select-account", "login"):
+        await user.open(f"/{page}?interaction={interaction}")
+        assert user.page.path == "/login"
+    await user.log_in("siti", PASSWORD)
+    assert "code" in user.callback_parameters
+    first, second = await world.authorizations()
+    assert first.session_id == second.session_id
+    assert (second.auth_time - first.auth_time).total_seconds() == 301
+
+
+async def test_prompt_consent_asks_again_and_the_new_decision_counts(world: World, user: BrowserUser) -> None:
+    await agreed(world, user)
+    await user.open(world.address(prompt="consent"))
+    assert user.page.path == "/consent"
+    await user.allow(items=set())
+    assert "code" in user.callback_parameters
+    old, new = await world.consents()
+    assert (old.status, new.status, new.granted) == ("superseded", "given", ["name"])
+    assert (await world.authorizations())[1].consent_id == new.id
+
+
+async def test_select_account_goes_on_as_the_person_who_is_there(world: World, user: BrowserUser) -> None:
+    await agreed(world, user)
+    await user.open(world.address(prompt="select_account"))
+    assert user.page.path == "/select-account"
+    assert "Siti" in user.page.text
+    await user.press("continue")
+    assert "code" in user.callback_parameters
+
+
+async def test_select_account_can_become_somebody_else(world: World, user: BrowserUser) -> None:
+    await agreed(world, user)
+    await user.open(world.address(prompt="select_account"))
+    await user.press("other")
+    assert user.page.path == "/login"
+    await user.log_in("budi", PASSWORD)
+    assert user.page.path == "/consent"
+    await user.allow()
+    _, second = await world.authorizations()
+    assert second.account_id == world.budi
+
+
+async def test_wanting_another_account_signs_nobody_out(world: World, user: BrowserUser) -> None:
+    await agreed(world, user)
+    await user.open(world.address(prompt="select_account"))
+    await user.press("other")
+    await user.open(world.address(prompt="none"))
+    assert "code" in user.callback_parameters
+
+
+@pytest.mark.threat("N71")
+async def test_a_login_that_is_too_old_is_asked_for_again(world: World, user: BrowserUser) -> None:
+    await agreed(world, user)
+    world.clock.advance(119)
+    await user.open(world.address(max_age="120"))
+    assert "code" in user.callback_parameters
+    await user.open(world.address(max_age="119"))
+    assert user.page.path == "/login"
+    await user.log_in("siti", PASSWORD)
+    assert "code" in user.callback_parameters
+
+
+@pytest.mark.threat("N69")
+async def test_a_login_as_another_person_than_the_expected_is_refused(world: World, user: BrowserUser) -> None:
+    subject = world.provider.subjects.sub_for(world.siti, world.client)
+    await user.open(world.address(claims=f'{{"id_token":{{"sub":{{"value":"{subject}"}}}}}}'))
+    await user.log_in("budi", PASSWORD)
+    assert user.callback_parameters["error"] == "login_required"
+    assert await world.authorizations() == []
+
+
+# --- whose page it is ---
+
+
+@pytest.mark.threat("N67", "N68")
+async def test_an_interaction_cannot_be_opened_in_another_browser(
+    world: World, new_user: Callable[[], BrowserUser]
+) -> None:
+    victim, thief = new_user(), new_user()
+    await at_consent(world, victim)
+    await agreed(world, thief, "budi")
+    interaction = victim.page.url.params["interaction"]
+    for page in ("login", "consent", "select-account"):
+        await thief.open(f"/{page}?interaction={interaction}")
+        assert thief.page.status == 403
+    stranger = new_user()
+    await stranger.open(f"/consent?interaction={interaction}")
+    assert stranger.page.status == 403
+    await victim.allow()
+    assert "code" in victim.callback_parameters
+
+
+@pytest.mark.threat("N67")
+async def test_a_decision_that_did_not_come_from_our_page_counts_for_nothing(world: World, user: BrowserUser) -> None:
+    await at_consent(world, user)
+    form = user.page.form_with("allow")
+    honest = {**dict(form.values()), "decision": "allow"}
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    attempts: list[tuple[dict[str, str], dict[str, str]]] = [
+        ({"csrf": ""}, {}),
+        ({"csrf": "x" * 43}, {}),
+        ({}, {"Origin": "https://evil.test"}),
+        ({}, {"Sec-Fetch-Site": "cross-site"}),
+    ]
+    for fields, more in attempts:
+        response = await user.client.post(
+            "https://idp.test/consent", content=urlencode({**honest, **fields}), headers={**headers, **more}
+        )
+        assert response.status_code == 403
+    assert await world.consents() == []
+    assert await world.authorizations() == []
+
+
+@pytest.mark.threat("N68", "N70")
+async def test_a_tampered_decision_counts_for_nothing(world: World, user: BrowserUser) -> None:
+    await at_consent(world, user)
+    form = user.page.form_with("allow")
+    honest = dict(form.values())
+    tampered: list[list[tuple[str, str]]] = [
+        [],
+        [("decision", "")],
+        [("decision", "maybe")],
+        [("decision", "deny"), ("decision", "allow")],
+        [("decision", "allow"), ("item", "address")],
+        [("decision", "allow"), ("item", "urn:satupintu:claims:nik")],
+        [("decision", "allow"), ("interaction", honest["interaction"])],
+    ]
+    for more in tampered:
+        response = await user.client.post(
+            "https://idp.test/consent",
+            content=urlencode([*honest.items(), *more]),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+        assert response.status_code == 400, more
+    assert await world.consents() == []
+    assert await world.authorizations() == []
+    assert await world.events() == []
+
+
+@pytest.mark.threat("N70")
+async def test_what_is_needed_cannot_be_left_out_and_nothing_is_added(world: World, user: BrowserUser) -> None:
+    await at_consent(world, user, scope="openid email")
+    await user.allow(items={"email"})
+    (consent,) = await world.consents()
+    assert (consent.granted, consent.refused) == (["email"], [])
+
+
+async def test_what_was_not_shown_is_shown_before_it_is_recorded(world: World, user: BrowserUser) -> None:
+    await at_consent(world, user)
+    changed = await world.new_version(retention_days=730)
+    world.clock.advance(10)  # the newest version is looked up again after 5 s
+    await user.allow(items={"email"})
+    assert user.page.path == "/consent"
+    assert await world.consents() == []
+    ticked = {field.value: field.checked for field in user.page.form_with("allow").fields if field.name == "item"}
+    assert ticked == {"email": True, "gender": False}
+    await user.allow()
+    (consent,) = await world.consents()
+    assert consent.purpose_version_id == changed.id
     assert consent.granted == ["email", "name"]
-    assert consent.refused == ["gender"]
+
+
+@pytest.mark.threat("N68")
+async def test_going_back_after_the_end_does_nothing(world: World, user: BrowserUser) -> None:
+    await at_consent(world, user)
+    page = user.page
+    form = page.form_with("allow")
+    sent = [*form.values(), ("decision", "allow")]
+    await user.send(form, sent)
+    assert "code" in user.callback_parameters
+    for path in ("consent", "login", "select-account"):
+        await user.open(f"/{path}?interaction={page.url.params['interaction']}")
+        assert user.page.status == 400
+    response = await user.client.post(
+        "https://idp.test/consent",
+        content=urlencode(sent),
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert response.status_code == 400
+    assert await world.count(Authorization) == 1
+    assert len(await world.consents()) == 1
+
+
+async def test_a_page_left_open_too_long_starts_anew(world: World, user: BrowserUser) -> None:
+    await at_consent(world, user)
+    world.clock.advance(minutes=31)
+    await user.allow()
+    assert user.page.status == 400
+    assert await world.consents() == []
+
+
+async def test_an_app_that_is_disabled_meanwhile_gets_nothing(world: World, user: BrowserUser) -> None:
+    await at_consent(world, user)
+    async with world.provider.database.transaction() as session:
+        await session.execute(update(Client).values(status="disabled"))
+    await user.allow()
+    assert user.page.status == 400
+    assert await world.consents() == []
+    assert await world.authorizations() == []
+
+
+@pytest.mark.threat("N68")
+async def test_a_decision_after_signing_out_asks_to_log_in(world: World, user: BrowserUser) -> None:
+    await at_consent(world, user)
+    user.client.cookies.delete(SESSION_COOKIE)
+    await user.allow()
+    assert user.page.path == "/login"
+    assert await world.consents() == []
+
+
+async def test_two_posts_of_one_decision_make_one_consent_and_one_code(world: World, user: BrowserUser) -> None:
+    await at_consent(world, user)
+    sent = [*user.page.form_with("allow").values(), ("decision", "allow"), ("item", "email")]
+
+    async def post() -> httpx2.Response:
+        return await user.client.post(
+            "https://idp.test/consent",
+            content=urlencode(sent),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+
+    statuses = sorted(response.status_code for response in await asyncio.gather(*(post() for _ in range(4))))
+    assert statuses == [303, 400, 400, 400]
+    assert len(await world.consents()) == 1
+    assert len(await world.authorizations()) == 1
+    assert len(await world.events()) == 1
+
+
+async def test_a_code_that_cannot_be_written_leaves_no_consent(
+    world: World, user: BrowserUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> str:
+        raise OSError("the disk is full")
+
+    await at_consent(world, user)
+    monkeypatch.setattr("idp.interaction.advance.issue_code", broken)
+    with pytest.raises(OSError, match="the disk is full"):
+        await user.allow()
+    assert await world.consents() == []
+    assert await world.events() == []
+    monkeypatch.undo()
+    await user.allow()
+    assert "code" in user.callback_parameters
+
+
+async def test_the_person_who_logs_in_last_decides_for_themselves(world: World, user: BrowserUser) -> None:
+    """A consent given by one person in an interaction does not answer for the next one who logs in in it."""
+    await at_consent(world, user, prompt="login consent")
+    page = user.page
+    other_tab = BrowserUser(user.client, issuer="https://idp.test")
+    await other_tab.open(world.address(prompt="login"))
+    await other_tab.log_in("budi", PASSWORD)
+    form = page.form_with("allow")
+    await user.send(form, [*form.values(), ("decision", "allow")])
+    assert user.page.path == "/login"
+    assert await world.consents() == []
+
+
+# --- languages ---
+
+
+async def test_the_page_and_its_record_are_in_the_language_that_the_app_asks_for(
+    world: World, user: BrowserUser
+) -> None:
+    await at_consent(world, user, ui_locales="xx en")
+    assert user.page.document.language == "en"
+    assert "A visit" in user.page.text
+    await user.allow()
+    (event,) = await world.events()
+    assert event.language == "en"
+
+
+async def test_a_language_chosen_on_the_page_stays(world: World, user: BrowserUser) -> None:
+    await at_consent(world, user)
+    assert user.page.document.language == "id"
+    await user.open(f"{user.page.url}&lang=en")
+    assert user.page.document.language == "en"
+    await user.allow()
+    (event,) = await world.events()
+    assert event.language == "en"
+
+
+# --- pages of ours ---
+
+
+@pytest.mark.threat("N90")
+@pytest.mark.parametrize(
+    ("wanted", "reached"),
+    [
+        ("/my/consents", "/my/consents"),
+        ("https://evil.test/", "/"),
+        ("//evil.test/my/", "/"),
+        ("/my/../authorize", "/"),
+    ],
+)
+async def test_a_login_for_one_of_our_pages_leads_back_there_and_nowhere_else(
+    world: World, user: BrowserUser, wanted: str, reached: str
+) -> None:
+    await user.open("/sign-in", to=wanted)
+    assert user.page.path == "/login"
+    await user.log_in("siti", PASSWORD)
+    assert user.page.path == reached
+    assert user.page.url.host == "idp.test"
+    assert await world.count(Interaction) == 1

@@ -74,13 +74,13 @@ def refusal(step: Step) -> type[OAuthError]:
         ({}, Issue(COVERED)),
         ({"person": None}, LogIn(LoginReason.NOBODY)),
         ({"consent": UNCOVERED}, AskConsent(frozenset({"email"}), ConsentReason.UNCOVERED)),
-        # prompt=login
+        # a login was asked for
         ({"prompt": "login"}, LogIn(LoginReason.PROMPT)),
         ({"prompt": "login", "progress": CONFIRMED}, LogIn(LoginReason.PROMPT)),
         ({"prompt": "login", "progress": CONSENTED}, LogIn(LoginReason.PROMPT)),
         ({"prompt": "login", "progress": LOGGED_IN}, Issue(COVERED)),
         ({"prompt": "login", "person": None, "progress": LOGGED_IN}, LogIn(LoginReason.NOBODY)),
-        # prompt=consent
+        # a new decision was asked for
         ({"prompt": "consent"}, AskConsent(frozenset(), ConsentReason.PROMPT)),
         ({"prompt": "consent", "progress": LOGGED_IN}, AskConsent(frozenset(), ConsentReason.PROMPT)),
         ({"prompt": "consent", "progress": CONSENTED}, Issue(COVERED)),
@@ -88,7 +88,7 @@ def refusal(step: Step) -> type[OAuthError]:
             {"prompt": "consent", "progress": CONSENTED, "consent": UNCOVERED},
             AskConsent(frozenset({"email"}), ConsentReason.UNCOVERED),
         ),
-        # prompt=select_account
+        # an account was to be chosen
         ({"prompt": "select_account"}, SelectAccount()),
         ({"prompt": "select_account", "person": None}, LogIn(LoginReason.NOBODY)),
         ({"prompt": "select_account", "progress": CONFIRMED}, Issue(COVERED)),
@@ -99,7 +99,7 @@ def refusal(step: Step) -> type[OAuthError]:
             {"prompt": "select_account consent", "progress": CONFIRMED},
             AskConsent(frozenset(), ConsentReason.PROMPT),
         ),
-        # max_age: the login was 600 seconds ago
+        # how old a login may be: this one was 600 seconds ago
         ({"max_age": 601}, Issue(COVERED)),
         ({"max_age": 600}, Issue(COVERED)),
         ({"max_age": 599}, LogIn(LoginReason.TOO_LONG_AGO)),
@@ -173,9 +173,7 @@ everything = st.builds(
         ),
     ),
     consent=st.sampled_from([None, COVERED, UNCOVERED]),
-    progress=st.builds(
-        Progress, logged_in=st.booleans(), account_confirmed=st.booleans(), consented=st.booleans()
-    ),
+    progress=st.builds(Progress, logged_in=st.booleans(), account_confirmed=st.booleans(), consented=st.booleans()),
     prompt=st.frozensets(st.sampled_from(["none", "login", "consent", "select_account"])),
     max_age=st.one_of(st.none(), st.integers(0, 10**9)),
     essential_acr=st.frozensets(st.sampled_from([PASSWORD, CARD])),

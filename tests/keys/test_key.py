@@ -47,6 +47,15 @@ async def test_every_algorithm_signs_verifies_and_survives_being_written_down(al
     assert "private" not in repr(original)
 
 
+@pytest.mark.threat("N37")
+@pytest.mark.parametrize(
+    ("alg", "other"), [("Ed25519", "EdDSA"), ("ES256", "RS256"), ("RS256", "HS256"), ("ES256", "none")]
+)
+def test_a_key_verifies_nothing_under_another_algorithms_name(alg: str, other: str) -> None:
+    key = check_public_jwk(jwk(alg), allowed_algs=ALL_ALGS)
+    assert not key.verifies(b"to sign", signer(alg).sign_now(b"to sign"), alg=other)
+
+
 @pytest.mark.parametrize("alg", sorted(ALGORITHMS))
 def test_a_public_jwk_has_the_members_of_its_type_and_no_other(alg: str) -> None:
     members = {"RSA": {"n", "e"}, "EC": {"crv", "x", "y"}, "OKP": {"crv", "x"}}[ALGORITHMS[alg].kty]

@@ -21,7 +21,7 @@ from idp.clients.management import ClientSpec, create_client
 from idp.provider import Provider
 from idp.sessions.store import start_session
 from idp.tokens.codes import AuthenticatedPerson, issue_code
-from keys.encoding import b64url_encode, strict_json_loads, b64url_decode
+from keys.encoding import b64url_decode, b64url_encode, strict_json_loads
 from tests.consent.registry import a_purpose, grant_to, item
 
 CALLBACK: Final = "https://app.test/callback"
@@ -237,9 +237,7 @@ async def new_world(provider: Provider, http: httpx2.AsyncClient) -> World:
             entropy=entropy,
         )
         items = [item(claim, required=claim == "name") for claim in ITEMS]
-        purpose = await create_purpose(
-            session, agency_id=agency.id, **a_purpose(items=items), now=now, entropy=entropy
-        )
+        purpose = await create_purpose(session, agency_id=agency.id, **a_purpose(items=items), now=now, entropy=entropy)
     return World(provider, http, agency.id, purpose)
 
 

@@ -48,7 +48,11 @@ async def authenticate(
 
     Errors: `invalid_request` for several methods at once, `invalid_client` for everything else.
     """
-    method, presented = read_credentials(request, parameters)
+    try:
+        method, presented = read_credentials(request, parameters)
+    except InvalidClient as malformed:
+        await _record_failure(provider, session, None, None, reason=malformed.description, now=now)
+        raise
     client = await provider.clients.get(presented.client_id, now)
     attempt = Attempt(presented=presented, client=client, settings=provider.settings, session=session, now=now)
     try:
@@ -86,15 +90,21 @@ def read_credentials(request: Request, parameters: Parameters) -> tuple[Method, 
 
 
 async def _record_failure(
-    provider: Provider, session: AsyncSession, presented: Presented, method: Method, *, reason: str, now: datetime
+    provider: Provider,
+    session: AsyncSession,
+    presented: Presented | None,
+    method: Method | None,
+    *,
+    reason: str,
+    now: datetime,
 ) -> None:
     # An id that no client can have is a stranger's text: worth no column, and PostgreSQL would refuse a NUL.
-    plausible = CLIENT_ID.fullmatch(presented.client_id) is not None
+    plausible = presented is not None and CLIENT_ID.fullmatch(presented.client_id) is not None
     await record(
         session,
         AuditKind.CLIENT_AUTHENTICATION_REFUSED,
         now=now,
         entropy=provider.entropy,
-        client_id=presented.client_id if plausible else None,
-        detail={"method": method.name, "reason": reason},
+        client_id=presented.client_id if presented is not None and plausible else None,
+        detail={"method": method.name if method is not None else None, "reason": reason},
     )

@@ -28,9 +28,13 @@ def read(request: Request, _parameters: Parameters) -> Presented | None:
     if scheme.lower() != "basic":
         raise InvalidClient("the Authorization header must use the Basic scheme")
     try:
-        joined = base64.b64decode(encoded.encode("ascii"), validate=True).decode("utf-8")
+        decoded = base64.b64decode(encoded.encode("ascii"), validate=True)
+        joined = decoded.decode("utf-8")
     except (binascii.Error, ValueError):
         raise InvalidClient("the Basic credentials are not base64 of UTF-8") from None
+    if base64.b64encode(decoded).decode("ascii") != encoded:
+        # Python takes superfluous padding and stray bits: two headers would then be one credential.
+        raise InvalidClient("the Basic credentials are not canonical base64")
     client_id, colon, secret = joined.partition(":")
     if not (client_id and colon and secret):
         raise InvalidClient("the Basic credentials need an id and a secret")

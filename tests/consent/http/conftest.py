@@ -1,4 +1,6 @@
-"""A window on a registry with one agency's purpose."""
+"""A window on a registry with one agency's purpose, at ten in the morning of 17 August 2026 in Jakarta."""
+
+from datetime import UTC, datetime
 
 import pytest
 
@@ -17,6 +19,12 @@ from tests.consent.http.window import (
     viewer,
 )
 from tests.support.clock import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A known day: pages and filters write days."""
+    return FakeClock(datetime(2026, 8, 17, 3, tzinfo=UTC))
 
 
 @pytest.fixture

@@ -187,7 +187,7 @@ async def test_a_withdrawal_that_cannot_kill_the_tokens_is_no_withdrawal(window:
         raise RuntimeError("the tokens are still alive")
 
     broken = window.with_ports(after_withdrawal=fails)
-    async with broken.browser(faults_are_answers=True, **{"x-subject": SITI}) as browser:
+    async with broken.browser({"x-subject": SITI}, faults_are_answers=True) as browser:
         answer = await browser.post(f"/my/consents/{consent_id}/withdraw", data={"csrf": csrf_of(SITI)})
     assert answer.status_code == 500
     assert await window.status_of(consent_id) == "given"
@@ -209,7 +209,7 @@ async def test_withdrawing_twice_is_no_fault_and_one_withdrawal(window: Window) 
 async def test_another_persons_consent_is_not_there_whatever_is_tried(window: Window, whose: str) -> None:
     consent_id = await granted(window)
     headers = {"x-subject": BUDI, "x-roles": "privacy_officer" if whose == "privacy_officer" else ""}
-    async with window.browser(**headers) as browser:
+    async with window.browser(headers) as browser:
         for verb, path in (("GET", ""), ("POST", "/withdraw")):
             form = {"data": {"csrf": csrf_of(BUDI)}} if verb == "POST" else {}
             foreign = await browser.request(verb, f"/my/consents/{consent_id}{path}", **form)  # type: ignore[arg-type]  # a mapping of one keyword
@@ -244,7 +244,7 @@ async def test_what_is_no_id_is_not_found(window: Window, consent_id: str) -> No
 )
 async def test_a_form_that_is_not_ours_changes_nothing(window: Window, body: bytes, content_type: str) -> None:
     consent_id = await granted(window)
-    async with window.browser(**{"x-subject": SITI}) as browser:
+    async with window.browser({"x-subject": SITI}) as browser:
         answer = await browser.post(
             f"/my/consents/{consent_id}/withdraw?csrf={csrf_of(SITI)}",
             content=body,

@@ -25,6 +25,7 @@ from tests.consent.registry import APP, SITI
 from tests.support.clock import FakeClock
 
 OFFICER = "0f000000-0000-4000-8000-000000000001"
+AS_OFFICER = {"x-subject": OFFICER, "x-roles": "privacy_officer"}
 
 # Stands for the tokens that die with a consent: a table of someone else's in the same database.
 DEAD_TOKENS = Table("test_dead_tokens", MetaData(), Column("consent_id", String(40), primary_key=True))
@@ -98,29 +99,33 @@ class Window:
         return replace(self, ports=replace(self.ports, **changes))
 
     @asynccontextmanager
-    async def browser(self, *, faults_are_answers: bool = False, **headers: str) -> AsyncIterator[httpx2.AsyncClient]:
+    async def browser(
+        self, headers: Mapping[str, str] | None = None, *, faults_are_answers: bool = False
+    ) -> AsyncIterator[httpx2.AsyncClient]:
         """A browser that follows no redirect by itself."""
         app = Starlette(routes=[*dashboard.routes(self.ports), *console.routes(self.ports)])
         transport = httpx2.ASGITransport(app, raise_app_exceptions=not faults_are_answers)
-        async with httpx2.AsyncClient(transport=transport, base_url="https://idp.test", headers=headers) as opened:
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="https://idp.test", headers=dict(headers or {})
+        ) as opened:
             yield opened
 
-    async def get(self, path: str, **headers: str) -> httpx2.Response:
+    async def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
         """Opens a page."""
-        async with self.browser(**headers) as browser:
+        async with self.browser(headers) as browser:
             return await browser.get(path)
 
     async def get_as(self, subject_id: str, path: str, *, locale: str = "en") -> httpx2.Response:
         """A citizen opens a page."""
-        return await self.get(path, **{"x-subject": subject_id, "x-locale": locale})
+        return await self.get(path, {"x-subject": subject_id, "x-locale": locale})
 
     async def get_as_officer(self, path: str, *, locale: str = "en") -> httpx2.Response:
         """A privacy officer opens a page."""
-        return await self.get(path, **{"x-subject": OFFICER, "x-roles": "privacy_officer", "x-locale": locale})
+        return await self.get(path, {**AS_OFFICER, "x-locale": locale})
 
     async def withdraw(self, consent_id: str, *, subject_id: str = SITI, csrf: str | None = None) -> httpx2.Response:
         """A citizen presses the button."""
-        async with self.browser(**{"x-subject": subject_id}) as browser:
+        async with self.browser({"x-subject": subject_id}) as browser:
             return await browser.post(
                 f"/my/consents/{consent_id}/withdraw", data={"csrf": csrf_of(subject_id) if csrf is None else csrf}
             )

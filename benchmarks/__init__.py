@@ -1,0 +1,1 @@
+"""Measured beside a peer, in one run, on one machine: `make bench`."""
