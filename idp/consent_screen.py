@@ -26,6 +26,7 @@ from idp.interaction.page import AtPage, check_page_post, come_to_page
 from idp.interaction.steps import AskConsent
 from idp.interaction.store import finish, note_consent
 from idp.provider import Provider, provider_of
+from idp.tokens.carry_over import rest_on_successor
 from idp.tokens.codes import AuthenticatedPerson
 
 UNEXPECTED = "This form was not filled in as expected."
@@ -152,6 +153,7 @@ async def _granted(
         )
     except DecisionRefused as refused:
         raise PageRefusal(UNEXPECTED, detail=refused.why) from None
+    await rest_on_successor(session, consent_id)
     note_consent(at.interaction, session_id=_person(at).session_id, consent_id=consent_id, now=now)
     await _keep(provider, request, session, AuditKind.CONSENT_GRANTED, at, consent_id, now=now)
     return await advance(provider, request, session, at.interaction, now=now)

@@ -41,7 +41,8 @@ async def advance_keys(provider: Provider, session: AsyncSession) -> int:
         session,
         now=provider.clock(),
         publish_for=timedelta(seconds=settings.jwks_max_age + 2 * settings.key_refresh_seconds),
-        verify_for=timedelta(seconds=max(settings.access_token_lifetime, settings.id_token_lifetime) + 120),
+        # As long as a session lives, so that its ID tokens still do as hints.
+        verify_for=timedelta(seconds=settings.session_absolute_lifetime + 120),
     )
     return len(done.promoted) + len(done.retired)
 
@@ -101,8 +102,8 @@ class Housekeeping:
             await asyncio.sleep(EVERY_SECONDS)
             try:
                 await sweep(self._provider)
-            except Exception as fault:
-                log.error("housekeeping_failed", kind=type(fault).__name__, exc_info=fault)
+            except Exception:  # the next minute tries again; a dead sweeper would help nobody
+                log.exception("housekeeping_failed")
 
     async def _watch_keys(self) -> None:
         while True:
@@ -111,8 +112,8 @@ class Housekeeping:
                 await self._provider.ring.refresh_if_stale(
                     self._provider.database.reading, now=self._provider.clock(), max_age=timedelta(0)
                 )
-            except Exception as fault:
-                log.error("key_refresh_failed", kind=type(fault).__name__, exc_info=fault)
+            except Exception:  # go on signing with the keys at hand
+                log.exception("key_refresh_failed")
 
 
 async def sweep(provider: Provider) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Every setting, read once at boot. Unsafe combinations refuse to start and say why."""
 
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -56,6 +57,13 @@ class Settings(BaseSettings):
         if parts.query or parts.fragment or parts.username is not None or issuer.endswith("/"):
             raise ValueError("issuer must have no query, fragment, user or trailing slash")
         return issuer
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            ip_network(proxy)
+        return proxies
 
     @model_validator(mode="after")
     def _refuse_what_is_unsafe(self) -> Self:

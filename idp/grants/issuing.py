@@ -107,8 +107,9 @@ async def answer_for(
         "access_token": token,
         "token_type": "Bearer",
         "expires_in": expires_in,
-        "scope": " ".join(scopes),
     }
+    if scopes:
+        answer["scope"] = " ".join(scopes)
     if basis.authorization_details:
         answer["authorization_details"] = basis.authorization_details
     if refresh_token is not None:

@@ -30,6 +30,7 @@ class Facts:
     password_changed_at: datetime | None
     consent_status: str | None
     consent_valid_until: datetime | None
+    consent_offline_access: bool | None
     session_id: str | None
     session_ended_at: datetime | None
 
@@ -44,6 +45,7 @@ FACTS: Final = (
     Account.password_changed_at,
     ConsentRecord.status,
     ConsentRecord.valid_until,
+    ConsentRecord.offline_access,
     LoginSession.id,
     LoginSession.ended_at,
 )
@@ -79,6 +81,12 @@ def consent_is_given(facts: Facts, now: datetime) -> str | None:
     return None if until is None or until > now else "the consent has expired"
 
 
+def offline_access_is_given(facts: Facts, _now: datetime) -> str | None:
+    """Who agreed again without offline access took it back for what was authorized before."""
+    given = not facts.offline or facts.consent_offline_access
+    return None if given else "the consent does not give offline access any more"
+
+
 def session_goes_on(facts: Facts, _now: datetime) -> str | None:
     """The person did not log out; what was granted for offline use outlives the session."""
     if facts.offline or (facts.session_id is not None and facts.session_ended_at is None):
@@ -92,6 +100,7 @@ CHECKS: Final[tuple[Callable[[Facts, datetime], str | None], ...]] = (
     account_is_enabled,
     password_is_older,
     consent_is_given,
+    offline_access_is_given,
     session_goes_on,
 )
 

@@ -40,7 +40,7 @@ async def test_what_is_read_is_frozen_and_has_its_keys_parsed(world: World, cloc
     client = await registry(world).get(app.client_id, clock())
     assert client is not None
     assert len(client.verification_keys) == 1
-    assert client.verification_keys.find(key.jwk["kid"], "ES256")
+    assert client.verification_keys.find(key.jwk["kid"], "ES256").kid == key.jwk["kid"]
     assert client.name("id") == client.name("en") == "Health"
     with pytest.raises(AttributeError):
         client.status = "disabled"  # type: ignore[misc]  # the point of the test

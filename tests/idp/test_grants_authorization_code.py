@@ -196,7 +196,7 @@ async def test_a_code_that_is_not_exactly_ours_is_refused(world: World, spoil: A
 async def test_a_wrong_verifier_is_refused_and_the_code_stays_burned(world: World, verifier: str | None) -> None:
     app, siti = await world.app(), await world.citizen()
     code = await world.code(app, siti)
-    refused = await world.redeem(app, code, code_verifier=verifier)  # type: ignore[arg-type]  # None leaves it out
+    refused = await world.redeem(app, code, code_verifier=verifier)
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
     assert (await world.redeem(app, code)).json()["error"] == "invalid_grant"
 
@@ -208,7 +208,7 @@ async def test_a_verifier_for_a_request_without_challenge_is_a_downgrade(world: 
     code = await world.code(app, siti, code_challenge=None, code_challenge_method=None)
     assert (await world.redeem(app, code)).json()["error"] == "invalid_grant"
     plain = await world.code(app, siti, code_challenge=None, code_challenge_method=None)
-    without = await world.redeem(app, plain, code_verifier=None)  # type: ignore[arg-type]  # None leaves it out
+    without = await world.redeem(app, plain, code_verifier=None)
     assert without.status_code == 200
 
 
@@ -217,7 +217,7 @@ async def test_a_verifier_for_a_request_without_challenge_is_a_downgrade(world: 
 async def test_a_stripped_challenge_is_refused_for_an_app_that_must_use_pkce(world: World) -> None:
     app, siti = await world.public_app(), await world.citizen()
     code = await world.code(app, siti, code_challenge=None, code_challenge_method=None)
-    refused = await world.redeem(app, code, code_verifier=None)  # type: ignore[arg-type]  # None leaves it out
+    refused = await world.redeem(app, code, code_verifier=None)
     assert refused.json()["error"] == "invalid_grant"
 
 
@@ -232,7 +232,7 @@ def test_a_challenge_is_never_compared_as_plain() -> None:
 )
 async def test_the_redirect_uri_must_be_the_one_of_the_request(world: World, sent: str | None) -> None:
     app, siti = await world.app(), await world.citizen()
-    refused = await world.redeem(app, await world.code(app, siti), redirect_uri=sent)  # type: ignore[arg-type]
+    refused = await world.redeem(app, await world.code(app, siti), redirect_uri=sent)
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
 
 
@@ -240,7 +240,7 @@ async def test_the_redirect_uri_must_be_the_one_of_the_request(world: World, sen
 async def test_a_redirect_uri_that_was_not_sent_may_be_left_out(world: World) -> None:
     app, siti = await world.app(), await world.citizen()
     code = await world.code(app, siti, redirect_uri_was_sent=False)
-    assert (await world.redeem(app, code, redirect_uri=None)).status_code == 200  # type: ignore[arg-type]
+    assert (await world.redeem(app, code, redirect_uri=None)).status_code == 200
 
 
 @pytest.mark.parametrize("cause", ["consent", "account", "client", "session", "password"])
@@ -292,7 +292,7 @@ async def test_offline_access_outlives_the_session_and_other_access_does_not(wor
 async def test_resources_are_narrowed_never_widened(world: World) -> None:
     allowed = ("https://api.kesehatan.test", "https://rekam.kesehatan.test", "https://lain.test")
     app, siti = await world.app(allowed_resources=allowed), await world.citizen()
-    both = {"resources": allowed[:2]}
+    both: dict[str, Any] = {"resources": allowed[:2]}
     assert claims_in((await world.tokens(app, siti, **both))["access_token"])["aud"] == list(allowed[:2])
     one = (await world.redeem(app, await world.code(app, siti, **both), resource=allowed[1])).json()
     assert claims_in(one["access_token"])["aud"] == allowed[1]

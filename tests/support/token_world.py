@@ -181,18 +181,16 @@ class World:
                 entropy=self.provider.entropy,
             )
 
-    async def token(self, app: App, *, headers: dict[str, str] | None = None, **form: str) -> httpx2.Response:
-        """A token request of the app, with its secret in the header if it has one."""
+    async def token(self, app: App, **form: str | None) -> httpx2.Response:
+        """A token request of the app, with its secret in the header if it has one. `None` leaves a parameter out."""
         sent = {name: value for name, value in form.items() if value is not None}
-        if headers is None:
-            headers = app.basic if app.secret else {}
         if not app.secret:
             sent.setdefault("client_id", app.client_id)
-        return await self.http.post("/token", data=sent, headers=headers)
+        return await self.http.post("/token", data=sent, headers=app.basic if app.secret else {})
 
-    async def redeem(self, app: App, code: str, **changes: str) -> httpx2.Response:
-        """Redeems a code as the app should."""
-        form = {
+    async def redeem(self, app: App, code: str, **changes: str | None) -> httpx2.Response:
+        """Redeems a code as the app should, but for the changes."""
+        form: dict[str, str | None] = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": app.redirect_uri,
