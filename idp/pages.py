@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Collection, Mapping
 from importlib.resources import files
+from ipaddress import IPv6Address
 from itertools import chain
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -54,12 +55,19 @@ def form_action_source(uri: str) -> str:
         raise ValueError("no form may be sent to that scheme")
     if scheme not in {"http", "https"}:
         return f"{scheme}:"
-    if host == "::1" and scheme == "http":
-        # CSP's grammar has no IPv6 addresses; RFC 8252 §7.3 has native apps listen there.
-        return "http:"
+    if host is not None and parts.username is None and _is_ipv6(host) and (scheme == "https" or host == "::1"):
+        # CSP's grammar has no IPv6 addresses, and an app may well be at one: RFC 8252 §7.3.
+        return f"{scheme}:"
     if host is None or not _HOST.fullmatch(host) or parts.username is not None:
         raise ValueError("no host that a form may be sent to")
     return f"{scheme}://{host}" + (f":{parts.port}" if parts.port is not None else "")
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return "%" not in host and bool(IPv6Address(host))
+    except ValueError:
+        return False
 
 
 def content_security_policy(*, form_action: Collection[str] = (), scripts: bool = False) -> str:

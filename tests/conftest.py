@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import httpx2
@@ -21,6 +21,8 @@ from tests.support.databases import BOTH, copy_sqlite, postgresql_template, sqli
 from tests.support.keyring import install_keys_at
 from tests.support.postgres import PostgresqlServer, free_port, postgresql_server, run_apart, unique_name
 from tests.support.server import ServerProcess
+from tests.support.server_nursery import NurseryServer, ServerNursery
+from tests.support.service import Service
 from tests.support.settings import settings_for
 from tests.support.world import World, make_world
 
@@ -193,3 +195,27 @@ def two_processes(
     assert not served_settings.url.startswith("sqlite"), "SQLite is for one process: mark the test only_postgresql"
     with ServerProcess(served_settings, port=free_port(), log=tmp_path / "second.log") as second:
         yield server, second
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[ServerNursery]:
+    """Where servers are born quickly: for tests that start and kill many."""
+    with ServerNursery() as running:
+        yield running
+
+
+@pytest.fixture
+async def service(
+    nursery: ServerNursery, served_settings: Settings, served_keys: None, database: Database, tmp_path: Path
+) -> AsyncIterator[Service]:
+    """Two server processes (on SQLite one) of the nursery on one database, with the little country in it."""
+    port = httpx2.URL(served_settings.issuer).port
+    assert port is not None
+    ports = [port] if database.is_sqlite else [port, free_port()]
+    with ExitStack() as running:
+        processes = [
+            running.enter_context(NurseryServer(nursery, served_settings, port=one, log=tmp_path / f"server{one}.log"))
+            for one in ports
+        ]
+        async with await Service.open(processes, database) as opened:
+            yield opened

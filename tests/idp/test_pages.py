@@ -13,6 +13,7 @@ from jinja2 import UndefinedError
 from playwright.sync_api import Dialog, Route, sync_playwright
 from starlette.responses import Response
 
+from idp.authorize.redirect_uri import check_registrable
 from idp.language import CATALOGUE_PACKAGES
 from idp.pages import HSTS, Pages, content_security_policy, form_action_source
 from tests.support.html import Document, read_html
@@ -149,10 +150,14 @@ def test_a_page_lets_its_form_end_at_the_one_app_and_nowhere_else() -> None:
         ("https://app.test/cb", "https://app.test"),
         ("http://127.0.0.1:49152/cb", "http://127.0.0.1:49152"),
         ("http://[::1]:49152/cb", "http:"),
+        ("https://[2001:db8::1]/cb", "https:"),
+        ("https://192.0.2.1/cb", "https://192.0.2.1"),
+        ("https://xn--bcher-kva.test/cb", "https://xn--bcher-kva.test"),
         ("id.go.kemenkes.antrean:/cb", "id.go.kemenkes.antrean:"),
     ],
 )
 def test_a_redirect_uri_becomes_one_source(uri: str, source: str) -> None:
+    check_registrable(uri, "native")
     assert form_action_source(uri) == source
 
 
@@ -163,6 +168,8 @@ def test_a_redirect_uri_becomes_one_source(uri: str, source: str) -> None:
         "https://app.test;script-src/*",
         "https://app.test,evil.test/",
         "https://user@app.test/",
+        "http://[2001:db8::1]/cb",
+        "https://[::1%25eth0]/cb",
         "https://*/cb",
         "https:///cb",
         "https://app.test\\@evil.test/",

@@ -97,8 +97,8 @@ async def test_a_token_in_the_address_or_sent_twice_is_refused(world: World) -> 
 async def test_malformed_headers_are_400_or_401_and_never_500(world: World) -> None:
     for value in (
         "Bearer", "Bearer ", "Bearer  x", "Bearer x y", "bearer\tx", "Bearer é", "Basic QQ==", "", " ", "x",
-        "Bearer ===", "Bearer a.b.c", "Bearer " + "a" * 20_000, "Bearer " + "." * 500, 'Bearer "x"', "Bearer x,y", "DPoP x",
-        "Bearer eyJhbGciOiJub25lIn0.e30.", "Bearer eyJhbGciOiJub25lIn0.e30.AA",
+        "Bearer ===", "Bearer a.b.c", "Bearer " + "a" * 20_000, "Bearer " + "." * 500, 'Bearer "x"', "Bearer x,y",
+        "DPoP x", "Bearer eyJhbGciOiJub25lIn0.e30.", "Bearer eyJhbGciOiJub25lIn0.e30.AA",
     ):  # fmt: skip
         answer = await world.http.get("/userinfo", headers=[(b"Authorization", value.encode())])
         assert answer.status_code in {400, 401}, value

@@ -1,0 +1,238 @@
+"""What is tried at the same moment at two processes: once means once, whichever of them is asked.
+
+Each test holds its own race, and says how it ended.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import func, select
+
+from consent.agencies import agency_by_code
+from consent.models import ConsentEvent, ConsentRecord
+from idp.audit import AuditEvent
+from idp.clients.management import ClientSpec, create_client
+from idp.clock import system_clock
+from idp.database import Database
+from idp.replay import UsedOnce
+from idp.settings import Settings
+from idp.throttle import Throttle
+from idp.tokens.models import Authorization, RefreshToken
+from keys.entropy import SystemEntropy
+from tests.concurrency.invariants import check_invariants
+from tests.support.assertions import AssertionKey
+from tests.support.browser_user import BrowserUser
+from tests.support.databases import only_postgresql
+from tests.support.service import ALIVE, DEAD, Service
+from tests.support.settings import settings_for
+
+pytestmark = [pytest.mark.anyio, pytest.mark.processes, pytest.mark.xdist_group("processes")]
+
+
+async def at_once(*work: Coroutine[Any, Any, httpx2.Response]) -> list[httpx2.Response]:
+    """Everything at the same moment."""
+    return list(await asyncio.gather(*work))
+
+
+def outcomes(answers: list[httpx2.Response]) -> Counter[str]:
+    """How often each answer came: `200`, or the error by its name."""
+    return Counter("200" if one.status_code == 200 else one.json()["error"] for one in answers)
+
+
+async def count(database: Database, *conditions: Any) -> int:
+    async with database.reading() as session:
+        return await session.scalar(select(func.count()).where(*conditions)) or 0
+
+
+# --- codes ---
+
+
+@pytest.mark.threat("N22", "N23")
+async def test_of_twenty_redemptions_at_once_one_succeeds_and_its_tokens_end(service: Service) -> None:
+    places = len(service.processes)
+    app, code = await service.agree("siti", "health")
+    answers = await at_once(*(service.redeem(app, "health", code, at=place % places) for place in range(20)))
+    assert outcomes(answers) == {"200": 1, "invalid_grant": 19}
+    tokens = next(one.json() for one in answers if one.status_code == 200)
+    # Two parties held the code, and nobody can tell which of them stole it: the family is dead for both.
+    assert await service.lives("health", tokens["access_token"]) == DEAD
+    assert outcomes(await at_once(service.refresh("health", tokens["refresh_token"], at=0))) == {"invalid_grant": 1}
+    assert await count(service.database, Authorization.revoked_because == "code_reuse") == 1
+    replays = await count(service.database, AuditEvent.kind == "token.code_replayed")
+    assert replays == 19
+    print(f"20 redemptions at {places} processes: {outcomes(answers)}, {replays} replays recorded")
+
+
+# --- refresh tokens ---
+
+
+@only_postgresql
+@pytest.mark.threat("N28")
+async def test_ten_refreshes_at_once_are_one_lineage(service: Service) -> None:
+    tokens = (await service.log_in("siti", "health")).token
+    old = tokens["refresh_token"]
+    answers = await at_once(*(service.refresh("health", old, at=place % 2) for place in range(10)))
+    assert outcomes(answers) == {"200": 10}, "each asks within the window: whoever lost the answer gets it again"
+    successors = {one.json()["refresh_token"] for one in answers}
+    assert len(successors) == 1
+    assert await count(service.database, RefreshToken.token_sha256.is_not(None)) == 2
+    (successor,) = successors
+    again = await service.refresh("health", successor, at=1)
+    assert again.status_code == 200
+    # The successor was used, so its owner has it: whoever shows the old one now is somebody else.
+    assert outcomes([await service.refresh("health", old, at=0)]) == {"invalid_grant": 1}
+    assert outcomes([await service.refresh("health", again.json()["refresh_token"], at=1)]) == {"invalid_grant": 1}
+    assert await service.lives("health", again.json()["access_token"]) == DEAD
+    print(f"10 refreshes: {outcomes(answers)}, {len(successors)} successor; the old one afterwards ended the family")
+
+
+class TestWithoutARetryWindow:
+    @pytest.fixture
+    def served_settings(self, served_settings: Settings) -> Settings:
+        return served_settings.model_copy(update={"refresh_retry_window": 0})
+
+    @only_postgresql
+    @pytest.mark.threat("N28")
+    async def test_of_ten_refreshes_at_once_one_succeeds_and_the_family_ends(self, service: Service) -> None:
+        tokens = (await service.log_in("siti", "health")).token
+        old = tokens["refresh_token"]
+        answers = await at_once(*(service.refresh("health", old, at=place % 2) for place in range(10)))
+        assert outcomes(answers) == {"200": 1, "invalid_grant": 9}
+        successor = next(one.json() for one in answers if one.status_code == 200)
+        assert await service.lives("health", successor["access_token"]) == DEAD
+        refused = await service.refresh("health", successor["refresh_token"], at=1)
+        assert outcomes([refused]) == {"invalid_grant": 1}
+        print(f"10 refreshes without a window: {outcomes(answers)}")
+
+
+# --- client assertions ---
+
+
+@only_postgresql
+@pytest.mark.threat("N57")
+async def test_an_assertion_shown_to_both_processes_at_once_counts_once(service: Service) -> None:
+    key = AssertionKey()
+    async with service.database.transaction() as session:
+        agency = await agency_by_code(session, "kemenkes")
+        assert agency is not None
+        spec = ClientSpec(
+            agency_id=agency.id,
+            names={"id": "Mesin", "en": "Machine"},
+            grant_types=("client_credentials",),
+            token_endpoint_auth_method="private_key_jwt",
+            jwks=key.jwks,
+        )
+        client, _ = await create_client(session, spec, now=system_clock(), entropy=SystemEntropy())
+    rounds = 5
+    total: Counter[str] = Counter()
+    for _ in range(rounds):
+        form = {"grant_type": "client_credentials", **key.form(client.client_id, aud=service.issuer)}
+        total += outcomes(await at_once(*(service.post("/token", at=place % 2, data=form) for place in range(8))))
+    assert total == {"200": rounds, "invalid_client": 7 * rounds}
+    assert await count(service.database, UsedOnce.kind == "client_assertion") == rounds
+    print(f"{rounds} assertions, each shown 8 times at once: {total}")
+
+
+# --- passwords ---
+
+
+async def guess(user: BrowserUser, name: str, password: str) -> int:
+    """The status of one more try with the form that is open."""
+    form = user.page.form_with("continue")
+    fields = {field.name: field.value for field in form.fields if field.kind == "hidden"}
+    answer = await user.client.post(
+        user.page.url,
+        data={**fields, "username": name, "password": password},
+        headers={"Sec-Fetch-Site": "same-origin"},
+        follow_redirects=False,
+    )
+    return answer.status_code
+
+
+@only_postgresql
+async def test_fifty_wrong_passwords_at_once_count_fifty(service: Service) -> None:
+    known = service.browser(at=0)
+    await service.log_in("siti", "health", user=known)
+    # One address, two browsers, each at a process of its own.
+    thieves = [service.browser(at=place) for place in (0, 1)]
+    for one in thieves:
+        await service.ask(one, service.app("health"), "health")
+    answers = Counter(await asyncio.gather(*(guess(thieves[place % 2], "siti", "salah") for place in range(50))))
+    assert answers == {400: service.settings.login_failures_per_account, 429: 40}
+    async with service.database.reading() as session:
+        counts = sorted(await session.scalars(select(Throttle.count)))
+    assert counts == [50, 50, 50], "this address at this account, this address at all, all strangers at this account"
+    assert await count(service.database, AuditEvent.kind == "login.refused") == 10
+    assert await count(service.database, AuditEvent.kind == "login.throttled") == 1
+
+    # Not from the thieves' address, though the password be right; but from anywhere else, and from her own browser.
+    right = service.password("siti")
+    assert await guess(thieves[0], "siti", right) == 429
+    elsewhere = service.browser(at=1, address="127.0.0.2")
+    await service.ask(elsewhere, service.app("health"), "health")
+    assert await guess(elsewhere, "siti", right) == 303
+    await service.ask(known, service.app("health"), "health", prompt="login")
+    assert await guess(known, "siti", right) == 303
+    print(f"50 wrong passwords: {dict(answers)}, counted {counts}; the right one: 429 there, 303 elsewhere and at home")
+
+
+# --- consent ---
+
+
+@only_postgresql
+async def test_two_tabs_that_allow_at_once_leave_one_consent_in_force(service: Service) -> None:
+    rounds = 6
+    names = await service.citizens(rounds)
+    seen: Counter[str] = Counter()
+    for name in names:
+        user = service.browser()
+        await service.ask(user, service.app("health"), "health")
+        await user.log_in(name, service.password(name))
+        tabs = []
+        for place in (0, 1):
+            tab = service.browser(at=place)
+            tab.client.cookies = user.client.cookies
+            app = service.app("health")
+            await service.ask(tab, app, "health")
+            assert tab.page.path == "/consent"
+            tabs.append((tab, app))
+        await asyncio.gather(*(tab.allow() for tab, _ in tabs))
+        for place, (tab, app) in enumerate(tabs):
+            answer = await service.redeem(app, "health", tab.callback_parameters["code"], at=place)
+            assert answer.status_code == 200, answer.text
+            assert await service.lives("health", answer.json()["access_token"]) == ALIVE
+        seen["codes"] += len(tabs)
+    in_force = await count(service.database, ConsentRecord.status == "given")
+    assert in_force == rounds
+    found = await check_invariants(service.database)
+    print(f"{rounds} times two tabs: {dict(seen)}, {in_force} consents in force; {found}")
+
+
+@only_postgresql
+async def test_a_double_click_on_allow_consents_once(service: Service) -> None:
+    rounds = 5
+    answers: Counter[int] = Counter()
+    for name in await service.citizens(rounds):
+        user = service.browser()
+        await service.ask(user, service.app("health"), "health")
+        await user.log_in(name, service.password(name))
+        form = user.page.form_with("allow")
+        sent = [*form.values(), ("decision", "allow")]
+        body = httpx2.QueryParams(sent)
+        headers = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}
+        clicks = await at_once(
+            *(
+                user.client.post(f"{service.issuer}/consent", content=str(body), headers=headers, follow_redirects=False)
+                for _ in range(2)
+            )
+        )
+        answers.update(one.status_code for one in clicks)
+    assert answers == {303: rounds, 400: rounds}, "the first click is answered, the second finds the page done"
+    assert await count(service.database, ConsentRecord.status == "given") == rounds
+    assert await count(service.database, ConsentEvent.kind == "granted") == rounds
+    assert await count(service.database, Authorization.redeemed_at.is_(None)) == rounds
+    print(f"{rounds} double clicks: {dict(answers)}")
