@@ -88,8 +88,12 @@ def private_to_bytes(private: PrivateKey) -> bytes:
 
 
 def private_from_bytes(data: bytes) -> PrivateKey:
-    """Reads what `private_to_bytes` wrote. For RSA this takes tens of milliseconds: do it once."""
-    return cast(PrivateKey, load_der_private_key(data, password=None))
+    """Reads what `private_to_bytes` wrote.
+
+    OpenSSL's check of an RSA key takes a tenth of a second, and looks for what an honest generator never makes: these
+    bytes come out of our own seal, which nobody without the master key could have closed over other ones.
+    """
+    return cast(PrivateKey, load_der_private_key(data, password=None, unsafe_skip_rsa_key_validation=True))
 
 
 def public_jwk(key: PrivateKey | PublicKey, *, alg: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx2
@@ -21,8 +21,8 @@ from tests.support.databases import BOTH, copy_sqlite, postgresql_template, sqli
 from tests.support.keyring import install_keys_at
 from tests.support.postgres import PostgresqlServer, free_port, postgresql_server, run_apart, unique_name
 from tests.support.server import ServerProcess
-from tests.support.server_nursery import NurseryServer, ServerNursery
-from tests.support.service import Service
+from tests.support.server_nursery import ServerNursery
+from tests.support.service import Service, run_service
 from tests.support.settings import settings_for
 from tests.support.world import World, make_world
 
@@ -205,17 +205,25 @@ def nursery() -> Iterator[ServerNursery]:
 
 
 @pytest.fixture
-async def service(
-    nursery: ServerNursery, served_settings: Settings, served_keys: None, database: Database, tmp_path: Path
-) -> AsyncIterator[Service]:
+async def service(nursery: ServerNursery, served_settings: Settings, tmp_path: Path) -> AsyncIterator[Service]:
     """Two server processes (on SQLite one) of the nursery on one database, with the little country in it."""
-    port = httpx2.URL(served_settings.issuer).port
-    assert port is not None
-    ports = [port] if database.is_sqlite else [port, free_port()]
-    with ExitStack() as running:
-        processes = [
-            running.enter_context(NurseryServer(nursery, served_settings, port=one, log=tmp_path / f"server{one}.log"))
-            for one in ports
-        ]
-        async with await Service.open(processes, database) as opened:
-            yield opened
+    processes = 1 if served_settings.url.startswith("sqlite") else 2
+    async with run_service(nursery, served_settings, tmp_path, processes=processes) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def shared_service(
+    nursery: ServerNursery,
+    postgresql: PostgresqlServer,
+    session_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Service]:
+    """Two server processes on one PostgreSQL for all tests of a module, each of which brings citizens of its own."""
+    folder = tmp_path_factory.mktemp("shared")
+    name = unique_name("shared")
+    url = postgresql.create_database(name, template=postgresql_template(postgresql, session_folder, migrated))
+    settings = settings_for(url, folder, issuer=f"http://localhost:{free_port()}")
+    async with run_service(nursery, settings, folder) as running:
+        yield running
+    postgresql.drop_database(name)

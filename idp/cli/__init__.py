@@ -6,6 +6,7 @@ import typer
 
 from idp.cli import agency, citizen, client, db, demo, keys, purpose, role, serve
 from idp.cli.output import Refused
+from idp.logs import configure_logs
 
 app = typer.Typer(
     name="satupintu",
@@ -28,6 +29,7 @@ app.add_typer(demo.app, name="demo")
 
 def main() -> None:
     """Runs the program. A refusal is one clear line on standard error and exit code 1."""
+    configure_logs()  # to standard error: what a command answers is all that standard output has
     try:
         app()
     except Refused as refused:

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from consent.errors import ConsentError
@@ -49,10 +51,19 @@ def read_settings() -> Settings:
         raise Refused(told) from None
 
 
+def settings_of_a_database() -> Settings:
+    """The settings, when their database is there. SQLite would else complain in words of its own."""
+    settings = read_settings()
+    url = make_url(settings.url)
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+        raise Refused(f"there is no database at {url.database} yet; run: satupintu db upgrade")
+    return settings
+
+
 @asynccontextmanager
 async def opened() -> AsyncIterator[Context]:
     """Opens the database of the settings for one command."""
-    settings = read_settings()
+    settings = settings_of_a_database()
     database = Database(settings.url, pool_size=1, synchronous=settings.database_synchronous)
     try:
         yield Context(settings=settings, database=database, entropy=SystemEntropy(), now=system_clock())

@@ -3,7 +3,7 @@
 import typer
 
 from idp import migrate
-from idp.cli.context import opened, read_settings, run
+from idp.cli.context import opened, read_settings, run, settings_of_a_database
 from idp.cli.output import AsJson, Refused, show_one
 from idp.setup import prepare_keys
 
@@ -28,7 +28,7 @@ def upgrade(as_json: AsJson = False) -> None:
 @app.command("check")
 def check(as_json: AsJson = False) -> None:
     """Say whether the database has this release's schema. Exit code 1 when it has not."""
-    settings = read_settings()
+    settings = settings_of_a_database()
 
     async def work() -> list[str]:
         return await migrate.check(settings.url)

@@ -7,7 +7,7 @@ import typer
 import uvicorn
 
 from idp import migrate
-from idp.cli.context import read_settings, run
+from idp.cli.context import read_settings, run, settings_of_a_database
 from idp.cli.output import Refused
 
 
@@ -20,6 +20,7 @@ def serve(
     settings = read_settings()
     if workers > 1 and settings.url.startswith("sqlite"):
         raise Refused("SQLite is for one process; set SATUPINTU_DATABASE_URL to a PostgreSQL database for more workers")
+    settings_of_a_database()
     differences = run(migrate.check_revision(settings.url))
     if differences:
         raise Refused(f"{differences}; run: satupintu db upgrade")

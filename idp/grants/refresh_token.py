@@ -81,7 +81,8 @@ def judge(link: Link, *, now: datetime, retry_window: timedelta) -> Use:
     """
     if link.rotated_at is None:
         return Use.FIRST
-    recent = now - link.rotated_at < retry_window
+    # Of two at once, the slower may have looked at its clock first, and another process's clock may be behind.
+    recent = abs(now - link.rotated_at) < retry_window
     return Use.RETRY if recent and link.has_successor and link.successor_rotated_at is None else Use.REUSE
 
 

@@ -139,6 +139,7 @@ async def issue(
         client=client,
         person=gathered.person,
         consent_id=step.consent.consent_id,
+        granted=step.consent.items,
         subjects=provider.subjects,
         settings=provider.settings,
         now=now,

@@ -1,8 +1,9 @@
 """Authorization codes: 256 random bits that stand for one answered request. Rows keep their SHA-256.
 
-Spec: RFC 6749 §4.1.2; RFC 9700 §4.5; OpenID Connect Core §3.1.2.5.
+Spec: RFC 6749 §4.1.2; RFC 9700 §4.5; OpenID Connect Core §3.1.2.5; RFC 9396 §7.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -36,6 +37,7 @@ async def issue_code(
     client: RegisteredClient,
     person: AuthenticatedPerson,
     consent_id: str,
+    granted: Collection[str],
     subjects: Subjects,
     settings: Settings,
     now: datetime,
@@ -43,7 +45,8 @@ async def issue_code(
 ) -> str:
     """Writes down what was authorized, and returns its code. The caller's transaction holds the consent with it.
 
-    There is no code without a consent: `consent_id` is what every token from it is checked against.
+    There is no code without a consent: `consent_id` is what every token from it is checked against, and `granted` are
+    the items of it that this request is answered with.
     """
     code = new_token(entropy)
     offline = asks_offline_access(request, client)
@@ -67,7 +70,7 @@ async def issue_code(
             scope=" ".join(scope),
             resources=list(request.resources),
             claims=request.claims.to_json(),
-            authorization_details=[detail.to_json()] if detail is not None else [],
+            authorization_details=[detail.as_granted(granted)] if detail is not None else [],
             locale=" ".join(request.claims_locales) or None,
             auth_time=person.auth_time,
             acr=person.acr,

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from authlib.integrations.base_client import OAuthError
-from joserfc.jwk import ECKey, OKPKey
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, OKPKey
 
 from tests.journeys.visiting import HEALTH_SCOPE, NIK, userinfo, visit
 from tests.support.browser_user import BrowserUser
@@ -44,7 +45,8 @@ async def test_an_app_of_each_kind_lives_its_whole_life(
     assert (data["sub"], data["gender"]) == (login.sub, "female")
     fresh = await app.refresh(login.refresh_token)
     assert fresh["refresh_token"] != login.refresh_token
-    assert (await app.check_login(fresh, nonce=None)).sub == login.sub if "nonce" not in fresh else True
+    renewed = await app.verify(fresh["id_token"])
+    assert (renewed.claims["sub"], renewed.claims["auth_time"]) == (login.sub, login.claims["auth_time"])
     if kind != "none":
         assert (await app.introspect(fresh["access_token"]))["active"] is True
     assert (await app.revoke(fresh["refresh_token"], hint="refresh_token")).status_code == 200
@@ -98,6 +100,8 @@ async def test_a_code_is_worth_nothing_without_its_verifier(world: World, user: 
 
 
 @only_sqlite
+# Verifiers that know only the old name have to be served too.
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated via RFC 9864")
 @pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"])
 async def test_answers_are_signed_as_registered(
     world: World, user: BrowserUser, registrar: Registrar, alg: str
@@ -107,11 +111,12 @@ async def test_answers_are_signed_as_registered(
     assert login.id_token_header["alg"] == alg
     answer = await app.userinfo(login.access_token)
     assert answer.headers["content-type"] == "application/jwt"
-    signed = await app.verify(answer.text, typ="JWT") if "exp" in answer.text else await verified_userinfo(app, answer.text)
-    assert signed["alg"] == alg
-    assert signed["sub"] == login.sub
-    assert signed[NIK] == "9904035505900001"
-
-
-async def verified_userinfo(app: RelyingParty, token: str) -> dict[str, Any]:
-    raise NotImplementedError
+    keys = KeySet.import_key_set((await app.oauth.get(f"{world.issuer}/jwks", withhold_token=True)).json())
+    signed = jwt.decode(answer.text, keys, algorithms=[alg])
+    assert signed.header["alg"] == alg
+    assert (signed.claims["iss"], signed.claims["aud"]) == (world.issuer, app.client_id)
+    assert {name: signed.claims[name] for name in ("sub", "gender", NIK)} == {
+        "sub": login.sub,
+        "gender": "female",
+        NIK: "9904035505900001",
+    }

@@ -63,4 +63,4 @@ async def withdraw(user: BrowserUser, app_name: str) -> None:
     await user.open(address)
     await user.press("withdraw")
     assert user.page.has("state")
-    assert "Anda mencabut ini pada" in user.page.document.text_by_id["state"]
+    assert "Anda menarik persetujuan ini pada" in user.page.document.text_by_id["state"]

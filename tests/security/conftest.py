@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from idp.provider import Provider
 from tests.security.stage import Stage
 from tests.support.clock import FakeClock
-from tests.support.token_world import new_world
+from tests.support.token_world import App, new_world
 
 
 @pytest.fixture
@@ -23,3 +23,15 @@ async def stage(app: FastAPI, provider: Provider, clock: FakeClock, client: http
     await made.person("siti")
     await made.person("budi", name="Budi Santoso", email="budi@example.id")
     return made
+
+
+@pytest.fixture
+async def web_app(stage: Stage) -> App:
+    """A server-side app with a secret and every grant."""
+    return await stage.world.app(post_logout_redirect_uris=("https://app.test/bye",))
+
+
+@pytest.fixture
+async def public_app(stage: Stage) -> App:
+    """A browser app, which anybody could be."""
+    return await stage.world.public_app(verified=True)

@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
-from idp.accounts.directory import create_account, grant_role
+from idp.accounts.directory import create_account, find_by_username, grant_role
 from idp.accounts.passwords import MEMORY_KIB, TIME_COST
 from idp.provider import Provider
 from idp.sessions.models import LoginSession
@@ -67,6 +67,21 @@ class Stage:
         await user.log_in(username, PASSWORD)
         assert user.page.path == "/", user.page.text
         return user
+
+    async def account(self, username: str) -> str:
+        """A person's account id."""
+        async with self.provider.database.reading() as session:
+            found = await find_by_username(session, username)
+        assert found is not None
+        return found.id
+
+    async def withdraw_all(self, user: BrowserUser) -> None:
+        """The person takes everything back on their own page."""
+        await user.open("/my/consents")
+        for address in [link for link, _ in user.page.document.links if link.startswith("/my/consents/")]:
+            await user.open(address)
+            if user.page.has("withdraw"):
+                await user.press("withdraw")
 
     # --- requests of apps ---
 

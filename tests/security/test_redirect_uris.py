@@ -40,9 +40,7 @@ async def web(stage: Stage) -> App:
 async def native(stage: Stage) -> App:
     """A phone app that listens on its own machine, or has a scheme of its own."""
     uris = (NATIVE, NATIVE_6, OWN_SCHEME)
-    return await registered(
-        stage, uris, application_type="native", grant_types=("authorization_code", "refresh_token")
-    )
+    return await registered(stage, uris, application_type="native", grant_types=("authorization_code", "refresh_token"))
 
 
 async def registered(stage: Stage, uris: tuple[str, ...], **changes: object) -> App:
@@ -136,7 +134,16 @@ async def test_backslashes_and_control_characters_are_refused(stage: Stage, web:
 
 @pytest.mark.threat("N7")
 async def test_a_host_that_only_looks_alike_is_refused(stage: Stage, web: App) -> None:
-    hosts = ("rp.test.evil.test", "evilrp.test", "evil-rp.test", "rpxtest", "rp.tes", "rp.test.", "x.rp.test", "rp.testx")
+    hosts = (
+        "rp.test.evil.test",
+        "evilrp.test",
+        "evil-rp.test",
+        "rpxtest",
+        "rp.tes",
+        "rp.test.",
+        "x.rp.test",
+        "rp.testx",
+    )
     await all_refused(stage, web, [f"https://{host}/cb" for host in hosts])
 
 
@@ -205,7 +212,16 @@ async def test_what_must_not_be_registered_is_not_and_is_nobodys_address(stage: 
 
 @pytest.mark.threat("N10")
 async def test_an_international_look_alike_is_refused(stage: Stage, web: App) -> None:
-    hosts = ("rр.test", "rp。test", "rp．test", "rp.teѕt", "xn--r-0tb.test", "ⓡp.test", "rp\u00ad.test", "rp.test\u200b")
+    hosts = (
+        "rр.test",
+        "rp。test",
+        "rp．test",
+        "rp.teѕt",
+        "xn--r-0tb.test",
+        "ⓡp.test",
+        "rp\u00ad.test",
+        "rp.test\u200b",
+    )
     await all_refused(stage, web, [f"https://{host}/cb" for host in hosts])
 
 

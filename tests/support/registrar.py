@@ -96,7 +96,7 @@ class Registrar:
             client_id=client_id,
             client_secret=secret,
             auth_method=method,
-            redirect_uri=redirect_uri or registered[0],
+            redirect_uri=redirect_uri or next(iter(registered), ""),
             transport=self._transport,
             clock=self._clock,
         )

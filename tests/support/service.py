@@ -5,10 +5,12 @@ async def test_…(service: Service) -> None:
     await service.token("health", at=1, grant_type=…)           # at the second process
 """
 
+import asyncio
 import base64
 import itertools
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import httpx2
@@ -18,10 +20,14 @@ from idp.accounts.passwords import Passwords
 from idp.clock import system_clock
 from idp.database import Database
 from idp.demo.world import APPS, PEOPLE
+from idp.settings import Settings
 from keys.entropy import SystemEntropy
 from tests.support.browser_user import BrowserUser
+from tests.support.keyring import install_keys_at
+from tests.support.postgres import free_port
 from tests.support.relying_party import Login, RelyingParty
 from tests.support.server import ServerProcess
+from tests.support.server_nursery import NurseryServer, ServerNursery
 from tests.support.world import URLS, World, make_world
 
 PASSWORD = "sawah-hijau-di-kaki-gunung"
@@ -62,22 +68,11 @@ class Service:
         self.world = world
         self.settings = processes[0].settings
         self.issuer = self.settings.issuer
+        self._citizens = 0
+        self._password_hash: str | None = None
         self._opened = AsyncExitStack()
         self.http = httpx2.AsyncClient(verify=False, timeout=30, limits=httpx2.Limits(max_connections=200))
         self._opened.push_async_exit(self.http)
-
-    @classmethod
-    async def open(cls, processes: Sequence[ServerProcess], database: Database) -> Self:
-        """Makes the country in the processes' migrated database."""
-        settings = processes[0].settings
-        world = await make_world(
-            database,
-            issuer=settings.issuer,
-            now=system_clock(),
-            entropy=SystemEntropy(),
-            transport=Doors([process.port for process in processes]),
-        )
-        return cls(processes, database, world)
 
     async def __aenter__(self) -> Self:
         await self._opened.enter_async_context(self.world)
@@ -114,19 +109,22 @@ class Service:
 
     async def citizens(self, number: int) -> list[str]:
         """Makes citizens who all have the password `PASSWORD`. Returns their usernames."""
-        hashing = Passwords(parallelism=1)
-        password_hash = await hashing.hash(PASSWORD)
-        hashing.close()
-        names = [f"warga{place}" for place in range(number)]
+        if self._password_hash is None:
+            hashing = Passwords(parallelism=1)
+            self._password_hash = await hashing.hash(PASSWORD)
+            hashing.close()
+        first = self._citizens
+        self._citizens += number
+        names = [f"warga{place}" for place in range(first, first + number)]
         async with self.database.transaction() as session:
-            for place, name in enumerate(names):
+            for place, name in enumerate(names, start=first):
                 profile = {**PEOPLE[0].profile, "name": f"Warga {place}"}
                 profile["urn:satupintu:claims:nik"] = f"99040355059{place:05}"
                 await create_account(
                     session,
                     username=name,
                     password=PASSWORD,
-                    password_hash=password_hash,
+                    password_hash=self._password_hash,
                     profile=profile,
                     now=system_clock(),
                     entropy=SystemEntropy(),
@@ -205,6 +203,30 @@ class Service:
         known = next(app for app in self.world.state.apps if app.name == name)
         pair = f"{known.client_id}:{known.client_secret}".encode()
         return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
+
+
+@asynccontextmanager
+async def run_service(
+    nursery: ServerNursery, settings: Settings, folder: Path, *, processes: int = 2
+) -> AsyncIterator[Service]:
+    """Runs server processes on the settings' migrated database, makes keys and the country in it, and opens it."""
+    await install_keys_at(settings.url)
+    database = Database(settings.url, pool_size=5)
+    first = httpx2.URL(settings.issuer).port
+    assert first is not None
+    ports = [first, *(free_port() for _ in range(processes - 1))]
+    servers = [NurseryServer(nursery, settings, port=port, log=folder / f"server{port}.log") for port in ports]
+    world = await make_world(
+        database, issuer=settings.issuer, now=system_clock(), entropy=SystemEntropy(), transport=Doors(ports)
+    )
+    with ExitStack() as running:
+        try:
+            # Side by side: most of the time they wait for each other's core or for the database.
+            await asyncio.gather(*(asyncio.to_thread(running.enter_context, server) for server in servers))
+            async with Service(servers, database, world) as service:
+                yield service
+        finally:
+            await database.dispose()
 
 
 CLIENT_IDS = {app.name: app.client_id for app in APPS}
