@@ -17,7 +17,8 @@ import psutil
 
 from benchmarks import ours, peer
 from benchmarks.operations import Measured, Request, measure
-from tests.support.postgres import free_port, postgresql_server
+from tests.support.ports import free_port
+from tests.support.postgres import postgresql_server
 
 ORDER = ("discovery", "jwks", "client_credentials", "code", "refresh", "introspection", "userinfo", "authorize")
 

@@ -12,7 +12,18 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from consent.http import console, dashboard
-from idp import consent_screen, discovery, health, home, introspection, logout, revocation, select_account, sign_in, userinfo
+from idp import (
+    consent_screen,
+    discovery,
+    health,
+    home,
+    introspection,
+    logout,
+    revocation,
+    select_account,
+    sign_in,
+    userinfo,
+)
 from idp import token_endpoint as token
 from idp.authorize import endpoint as authorize
 from idp.clock import Clock, system_clock

@@ -12,6 +12,8 @@ from sqlalchemy import MetaData, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
+from idp.driver.sqlite import SqliteDriver
+from idp.driver.statement import Driver
 from idp.errors import Refusal
 from keys.models import NAMING_CONVENTION
 
@@ -23,7 +25,10 @@ class Base(DeclarativeBase):
 
 
 class Database:
-    """The provider's database: SQLite for one process, PostgreSQL for many."""
+    """The provider's database: SQLite for one process, PostgreSQL for many.
+
+    `driver` is for the statements of the hot paths; it has as many connections of its own as the engine has.
+    """
 
     def __init__(self, url: str, *, pool_size: int = 10, synchronous: str = "full") -> None:
         self.url = url
@@ -32,6 +37,7 @@ class Database:
         self._writing = async_sessionmaker(self.engine, expire_on_commit=False)
         reading = self.engine.execution_options(**_reading_options(self.is_sqlite))
         self._reading = async_sessionmaker(reading, expire_on_commit=False)
+        self.driver: Driver = SqliteDriver(self.engine, reading) if self.is_sqlite else _driver(self.engine, pool_size)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -55,11 +61,19 @@ class Database:
 
     async def dispose(self) -> None:
         """Closes every connection."""
+        await self.driver.close()
         await self.engine.dispose()
 
 
 def _reading_options(is_sqlite: bool) -> dict[str, Any]:
     return {"satupintu_reading": True} if is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+
+
+def _driver(engine: AsyncEngine, connections: int) -> Driver:
+    # asyncpg is there for CPython only; SQLite does without.
+    from idp.driver.postgresql import PostgresqlDriver  # noqa: PLC0415
+
+    return PostgresqlDriver(engine, connections=connections)
 
 
 def _postgresql_engine(url: str, pool_size: int) -> AsyncEngine:

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,6 +18,7 @@ from idp.answers import json_answer
 from idp.clients.authentication.authenticate import authenticate
 from idp.clients.models import Client
 from idp.clients.registry import RegisteredClient
+from idp.driver.statement import Statement
 from idp.errors import InvalidClient, InvalidToken, OAuthError
 from idp.provider import Provider, provider_of
 from idp.sessions.models import LoginSession
@@ -27,7 +27,8 @@ from idp.tokens.access_token import verify_access_token
 from idp.tokens.liveness import FACTS, Facts, cause_of_death
 from idp.tokens.models import Authorization
 from idp.tokens.refresh_token import digest
-from idp.tokens.tables import AUTHORIZATIONS, REFRESH_TOKENS, AnySelect
+from idp.tokens.release import granted_details
+from idp.tokens.tables import AUTHORIZATIONS, REFRESH_TOKENS
 
 INACTIVE: Final[dict[str, Any]] = {"active": False}
 
@@ -45,13 +46,14 @@ _TOLD: Final = (
     "authorization_details",
 )
 
-_REFRESH: Final[AnySelect] = (
+_REFRESH: Final = Statement(
     select(
         *FACTS,
         AUTHORIZATIONS.c.subject,
         AUTHORIZATIONS.c.scope,
         AUTHORIZATIONS.c.acr,
         AUTHORIZATIONS.c.authorization_details,
+        ConsentRecord.granted,
         AUTHORIZATIONS.c.refresh_expires_at,
         REFRESH_TOKENS.c.issued_at,
         REFRESH_TOKENS.c.expires_at,
@@ -76,34 +78,29 @@ async def introspect(request: Request) -> Response:
     now = provider.clock()
     try:
         parameters = await read_form(request, provider)
-        async with provider.database.transaction() as session:
-            authenticated = await authenticate(provider, request, parameters, session, now=now)
-        caller = authenticated.registration
+        caller = (await authenticate(provider, request, parameters, now=now)).registration
         if caller.is_public:
             # Whoever can name a public app could ask about every token that it finds.
             raise InvalidClient("introspection is for apps that authenticate")
         token = parameters.require("token")
-        async with provider.database.reading() as session:
-            answer = await _about(provider, session, token, caller, now=now)
+        answer = await _about(provider, token, caller, now=now)
     except OAuthError as refused:
         return refuse(request, refused)
     return json_answer(answer)
 
 
-async def _about(
-    provider: Provider, session: AsyncSession, token: str, caller: RegisteredClient, *, now: datetime
-) -> dict[str, Any]:
+async def _about(provider: Provider, token: str, caller: RegisteredClient, *, now: datetime) -> dict[str, Any]:
     # What a token looks like decides where to look; `token_type_hint` could only be wrong.
     if "." in token:
-        return await _about_access_token(provider, session, token, caller, now=now)
-    return await _about_refresh_token(provider, session, token, caller, now=now)
+        return await _about_access_token(provider, token, caller, now=now)
+    return await _about_refresh_token(provider, token, caller, now=now)
 
 
 async def _about_access_token(
-    provider: Provider, session: AsyncSession, token: str, caller: RegisteredClient, *, now: datetime
+    provider: Provider, token: str, caller: RegisteredClient, *, now: datetime
 ) -> dict[str, Any]:
     try:
-        live = await verify_access_token(provider, session, token, now=now)
+        live = await verify_access_token(provider, token, now=now)
     except InvalidToken:
         return INACTIVE
     # A token for this provider is nobody's to ask about, whatever an app says that it is.
@@ -111,13 +108,16 @@ async def _about_access_token(
     if live.client_id != caller.client_id and own.isdisjoint(live.audiences):
         return INACTIVE
     told = {name: live.claims[name] for name in _TOLD if name in live.claims}
+    if "authorization_details" in told:
+        # The token says what was granted when it was made; since then the person may have agreed to less.
+        told["authorization_details"] = granted_details(told["authorization_details"], live.row.granted)
     return {"active": True, "token_type": "Bearer", **told}
 
 
 async def _about_refresh_token(
-    provider: Provider, session: AsyncSession, token: str, caller: RegisteredClient, *, now: datetime
+    provider: Provider, token: str, caller: RegisteredClient, *, now: datetime
 ) -> dict[str, Any]:
-    row = (await session.execute(_REFRESH, {"token_digest": digest(token), "caller": caller.client_id})).one_or_none()
+    row = await provider.database.driver.row(_REFRESH, {"token_digest": digest(token), "caller": caller.client_id})
     if row is None:
         return INACTIVE
     ends = min(row.expires_at, row.refresh_expires_at)
@@ -135,4 +135,5 @@ async def _about_refresh_token(
         "auth_time": int(facts.auth_time.timestamp()),
         "acr": row.acr,
     }
-    return told | ({"authorization_details": row.authorization_details} if row.authorization_details else {})
+    details = granted_details(row.authorization_details, row.granted)
+    return told | ({"authorization_details": details} if details else {})

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -26,6 +27,18 @@ SECRET_NAMES = frozenset(
 )
 
 
+class StandardError:
+    """Standard error as it is at the time of writing: loggers are kept for ever, while streams get replaced."""
+
+    def write(self, text: str) -> int:
+        """Writes to the stream of the moment."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Flushes it."""
+        sys.stderr.flush()
+
+
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Whatever is logged under a secret's name is masked, should somebody ever log one."""
     return {name: "***" if name in SECRET_NAMES else value for name, value in event.items()}
@@ -43,6 +56,6 @@ def configure_logs() -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", StandardError())),
         cache_logger_on_first_use=True,
     )

@@ -55,10 +55,10 @@ async def revoke(request: Request) -> Response:
     now = provider.clock()
     try:
         parameters = await read_form(request, provider)
+        authenticated = await authenticate(provider, request, parameters, now=now)
+        note_client(request, authenticated.registration)
+        token = parameters.require("token")
         async with provider.database.transaction() as session:
-            authenticated = await authenticate(provider, request, parameters, session, now=now)
-            note_client(request, authenticated.registration)
-            token = parameters.require("token")
             await _revoke(provider, session, token, authenticated.registration, now=now)
     except OAuthError as refused:
         return refuse(request, refused)

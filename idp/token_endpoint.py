@@ -62,24 +62,19 @@ async def read_form(request: Request, provider: Provider) -> Parameters:
 
 async def _grant(provider: Provider, request: Request, parameters: Parameters) -> Answer:
     now = provider.clock()
-    async with provider.database.transaction() as session:
-        authenticated = await authenticate(provider, request, parameters, session, now=now)
-        client = authenticated.registration
-        note_client(request, client)
-        grant_type = parameters.require("grant_type")
-        grant = GRANTS.get(grant_type)
-        if grant is None:
-            raise UnsupportedGrantType("this grant type does not exist here")
-        if grant_type not in client.grant_types or (client.is_public and grant_type == "client_credentials"):
-            raise UnauthorizedClient("the client is not registered for this grant type")
-        if "authorization_details" in parameters:
-            # To ignore it would give more than was asked for.
-            raise InvalidAuthorizationDetails("authorization_details belong in the authorization request")
-        return await grant(
-            TokenRequest(
-                provider=provider, session=session, authenticated=authenticated, parameters=parameters, now=now
-            )
-        )
+    authenticated = await authenticate(provider, request, parameters, now=now)
+    client = authenticated.registration
+    note_client(request, client)
+    grant_type = parameters.require("grant_type")
+    grant = GRANTS.get(grant_type)
+    if grant is None:
+        raise UnsupportedGrantType("this grant type does not exist here")
+    if grant_type not in client.grant_types or (client.is_public and grant_type == "client_credentials"):
+        raise UnauthorizedClient("the client is not registered for this grant type")
+    if "authorization_details" in parameters:
+        # To ignore it would give more than was asked for.
+        raise InvalidAuthorizationDetails("authorization_details belong in the authorization request")
+    return await grant(TokenRequest(provider=provider, authenticated=authenticated, parameters=parameters, now=now))
 
 
 def refuse(request: Request, refused: OAuthError) -> Response:

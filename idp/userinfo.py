@@ -88,8 +88,7 @@ async def _in_body(request: Request, provider: Provider) -> str | None:
 
 async def _claims(provider: Provider, request: Request, token: str) -> tuple[RegisteredClient, dict[str, Any]]:
     now = provider.clock()
-    async with provider.database.reading() as session:
-        live = await verify_access_token(provider, session, token, now=now, statement=STANDING_AND_CLAIMS)
+    live = await verify_access_token(provider, token, now=now, statement=STANDING_AND_CLAIMS)
     client = await provider.clients.get(live.client_id, now)
     if client is None:
         raise InvalidToken("the access token is no longer valid", detail="the client is disabled")
@@ -102,7 +101,7 @@ async def _claims(provider: Provider, request: Request, token: str) -> tuple[Reg
 
 
 def _about(live: LiveAccessToken) -> dict[str, Any]:
-    row = live.row
+    row: Any = live.row
     asked = asked_at_userinfo(live.scopes, row.requested_claims, row.authorization_details)
     claims = released(row, asked=asked, granted=row.granted)
     return {name: value for name, value in claims.items() if name not in PROTOCOL_CLAIMS} | {"sub": row.subject}

@@ -19,7 +19,8 @@ from tests.support.browser_user import BrowserUser
 from tests.support.clock import FakeClock
 from tests.support.databases import BOTH, copy_sqlite, postgresql_template, sqlite_template
 from tests.support.keyring import install_keys_at
-from tests.support.postgres import PostgresqlServer, free_port, postgresql_server, run_apart, unique_name
+from tests.support.ports import free_port
+from tests.support.postgres import PostgresqlServer, postgresql_server, run_apart, unique_name
 from tests.support.server import ServerProcess
 from tests.support.server_nursery import ServerNursery
 from tests.support.service import Service, run_service

@@ -93,7 +93,7 @@ def info(data_dir: DataDir = DEFAULT_DIR, as_json: AsJson = False) -> None:
 def describe(state: DemoState) -> str:
     """The demonstration in words."""
     health, population = state.apps
-    people = "\n".join(f"    {p.username:<8}{p.password:<34}{p.role.replace('_', ' ')}" for p in state.people)
+    people = "\n".join(f"    {p.username:<8}{p.password:<36} {p.role.replace('_', ' ')}" for p in state.people)
     return f"""
 Satu Pintu is open.
 

@@ -13,11 +13,12 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Row, String, bindparam, cast, select
+from sqlalchemy import String, bindparam, cast, select
 
 from idp.clients.algorithms import algorithms_for
 from idp.clients.models import Client
 from idp.database import Database
+from idp.driver.statement import Row, Statement
 from keys.errors import KeyRefused
 from keys.verification import VerificationKeys
 
@@ -75,7 +76,7 @@ class RegisteredClient:
 
 
 _COLUMNS = Client.__table__.c
-_BY_ID = select(*_COLUMNS).where(Client.client_id == bindparam("client_id"))
+_BY_ID = Statement(select(*_COLUMNS).where(Client.client_id == bindparam("client_id")))
 _ORIGINS = select(Client.web_origins).where(Client.status == "live", cast(Client.web_origins, String) != "[]")
 
 
@@ -106,8 +107,7 @@ class ClientRegistry:
             found, client = memory.recall(client_id, oldest)
             if found:
                 return client
-        async with self._database.reading() as session:
-            row = (await session.execute(_BY_ID, {"client_id": client_id})).one_or_none()
+        row = await self._database.driver.row(_BY_ID, {"client_id": client_id})
         if row is None:
             self._unknown.remember(client_id, now, None)
             return None
@@ -160,7 +160,7 @@ class _Remembered:
         self._answers.clear()
 
 
-def registered(row: Row[*tuple[Any, ...]]) -> RegisteredClient:
+def registered(row: Row) -> RegisteredClient:
     """A row of `idp_clients` as an immutable value, its keys parsed."""
     return RegisteredClient(
         client_id=row.client_id,

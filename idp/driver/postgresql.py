@@ -11,15 +11,21 @@ from typing import Any, Final
 
 import asyncpg
 import orjson
-from sqlalchemy import Table, bindparam, insert, select
+from sqlalchemy import CTE, Insert, Table, bindparam, insert, select
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from idp.driver.statement import Core, Once, Row, Statement, Values
 from keys.columns import UtcDateTime
 
 # What SQLAlchemy adds to the options of a connection for itself.
-_NOT_ASYNCPGS: Final = ("async_fallback", "async_creator_fn", "prepared_statement_cache_size", "prepared_statement_name_func")
+_NOT_ASYNCPGS: Final = (
+    "async_fallback",
+    "async_creator_fn",
+    "prepared_statement_cache_size",
+    "prepared_statement_name_func",
+)
 _WAIT_SECONDS: Final = 10
 _JSONB_VERSION: Final = b"\x01"
 
@@ -44,7 +50,7 @@ class _Compiled:
     moments: tuple[str, ...]
 
     def arguments(self, values: Values) -> list[Any]:
-        """The values in the order of the text. Error: `ValueError` for a naive datetime, `KeyError` for a missing one."""
+        """The values, in the order of the text. Errors: `ValueError` for a naive datetime, `KeyError` for none."""
         for name in self.moments:
             moment = values[name]
             if moment is not None and moment.tzinfo is None:
@@ -100,7 +106,10 @@ class PostgresqlDriver:
     async def _send(self, sql: str, arguments: list[Any]) -> Row | None:
         for listener in self.listeners:
             listener(sql)
-        async with asyncio.timeout(_WAIT_SECONDS if self._free.locked() else None):
+        if self._free.locked():
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self._free.acquire()
+        else:
             await self._free.acquire()
         try:
             connection = await self._take()
@@ -156,7 +165,34 @@ def _json_in(data: bytes) -> Any:
 
 
 def compile_statement(core: Core, dialect: Dialect) -> _Compiled:
-    """The text that SQLAlchemy would send, and how its values are found."""
-    # An insert names its values by its columns.
-    columns = [column.name for column in core.table.columns] if core.is_insert and not core.select else None
-    ...
+    """The text that SQLAlchemy would send, and where its values come from."""
+    compiled = core.compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)
+    names = tuple(compiled.positiontup or ())
+    binds = {name: compiled.binds[name] for name in names}
+    return _Compiled(
+        sql=str(compiled),
+        names=names,
+        constants={name: bind.value for name, bind in binds.items() if not bind.required},
+        moments=tuple(name for name, bind in binds.items() if bind.required and isinstance(bind.type, UtcDateTime)),
+    )
+
+
+def compile_once(once: Once, tables: tuple[Table, ...], dialect: Dialect) -> _Compiled:
+    """`WITH first AS (UPDATE … RETURNING …), then_1 AS (INSERT … SELECT … FROM first), … SELECT … FROM first`.
+
+    What the update did not hit has no row in `first`, and so nothing is inserted.
+    """
+    first = once.update.cte("first")
+    inserts = [_insert_for_each(first, table).cte(f"then_{number}") for number, table in enumerate(tables, 1)]
+    return compile_statement(select(first).add_cte(*inserts), dialect)
+
+
+def _insert_for_each(first: CTE, table: Table) -> Insert:
+    values = [bindparam(_name_in(table, column.name), type_=column.type) for column in table.columns]
+    return insert(table).from_select([column.name for column in table.columns], select(*values).select_from(first))
+
+
+def _name_in(table: Table, column: str) -> str:
+    # Two tables have columns of one name.
+    return f"{table.name}_{column}"

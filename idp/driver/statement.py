@@ -44,7 +44,7 @@ class Once:
 
 
 class Driver(Protocol):
-    """A way to the database. A naive datetime among the values raises `ValueError`; faults are the driver's own errors."""
+    """A way to the database. A naive datetime raises `ValueError`; faults are the database library's own errors."""
 
     async def row(self, statement: Statement, values: Values) -> Row | None:
         """Runs a statement; the first row that it returns, if it returns any."""

@@ -20,11 +20,11 @@ async def client_credentials(request: TokenRequest) -> Answer:
         client=request.client,
         issuer=request.provider.settings.issuer,
     )
-    token, expires_in = await access_token.mint(
+    minted = await access_token.mint(
         request.provider,
-        request.session,
         access_token.NewAccessToken(client_id=request.client.client_id, audiences=chosen, scopes=scopes, person=None),
         now=request.now,
     )
-    answer: Answer = {"access_token": token, "token_type": "Bearer", "expires_in": expires_in}
+    await request.provider.database.driver.row(access_token.KEEP, minted.row)
+    answer: Answer = {"access_token": minted.token, "token_type": "Bearer", "expires_in": minted.expires_in}
     return answer | {"scope": " ".join(scopes)} if scopes else answer

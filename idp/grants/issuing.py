@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from consent.models import ConsentRecord
 from idp.accounts.models import Account
+from idp.driver.statement import Row
 from idp.grants.request import Answer, TokenRequest
 from idp.tokens import access_token, id_token
-from idp.tokens.release import asked_in_id_token, released
-from idp.tokens.tables import AUTHORIZATIONS, AnyRow
+from idp.tokens.release import asked_in_id_token, granted_details, released
+from idp.tokens.tables import AUTHORIZATIONS
 
 # What an answer needs besides the facts of life. Both grants read these.
 AUTHORIZATION_COLUMNS: Final = (
@@ -65,12 +66,12 @@ class PersonNow:
     updated_at: datetime
 
 
-def basis_of(row: AnyRow, start: int) -> Basis:
+def basis_of(row: Row, start: int) -> Basis:
     """Reads `AUTHORIZATION_COLUMNS` from a row, beginning at a column."""
     return Basis(*row[start : start + len(AUTHORIZATION_COLUMNS)])
 
 
-def person_of(row: AnyRow, start: int) -> PersonNow:
+def person_of(row: Row, start: int) -> PersonNow:
     """Reads `PERSON_COLUMNS` from a row, beginning at a column."""
     return PersonNow(*row[start : start + len(PERSON_COLUMNS)])
 
@@ -83,11 +84,14 @@ async def answer_for(
     scopes: tuple[str, ...],
     audiences: tuple[str, ...],
     refresh_token: str | None,
-) -> Answer:
-    """Mints and records an access token, and the ID token of an OpenID request."""
-    token, expires_in = await access_token.mint(
+) -> tuple[Answer, Mapping[str, Any]]:
+    """Mints an access token, and the ID token of an OpenID request. The answer, and the access token's row.
+
+    The answer may leave only when that row is written, together with what makes this use of a code or token the first.
+    """
+    details = granted_details(basis.authorization_details, person.granted)
+    minted = await access_token.mint(
         request.provider,
-        request.session,
         access_token.NewAccessToken(
             client_id=request.client.client_id,
             audiences=audiences,
@@ -98,20 +102,20 @@ async def answer_for(
                 auth_time=basis.auth_time,
                 acr=basis.acr,
                 amr=tuple(basis.amr),
-                authorization_details=tuple(basis.authorization_details),
+                authorization_details=tuple(details),
             ),
         ),
         now=request.now,
     )
     answer: Answer = {
-        "access_token": token,
+        "access_token": minted.token,
         "token_type": "Bearer",
-        "expires_in": expires_in,
+        "expires_in": minted.expires_in,
     }
     if scopes:
         answer["scope"] = " ".join(scopes)
-    if basis.authorization_details:
-        answer["authorization_details"] = basis.authorization_details
+    if details:
+        answer["authorization_details"] = details
     if refresh_token is not None:
         answer["refresh_token"] = refresh_token
     if "openid" in scopes:
@@ -124,8 +128,8 @@ async def answer_for(
             acr=basis.acr,
             amr=basis.amr,
             nonce=basis.nonce,
-            access_token=token,
+            access_token=minted.token,
             released=released(person, asked=asked_in_id_token(basis.claims), granted=person.granted),
             now=request.now,
         )
-    return answer
+    return answer, minted.row

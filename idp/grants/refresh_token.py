@@ -11,25 +11,28 @@ from enum import Enum, auto
 from typing import Final
 
 from sqlalchemy import bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from consent.models import ConsentRecord
 from idp.accounts.models import Account
 from idp.audit import AuditKind, record
 from idp.clients.models import Client
+from idp.driver.statement import Once, Row, Statement, Values
 from idp.errors import InvalidGrant
 from idp.grants.issuing import AUTHORIZATION_COLUMNS, PERSON_COLUMNS, Basis, answer_for, basis_of, person_of
 from idp.grants.request import Answer, TokenRequest
 from idp.sessions.models import LoginSession
+from idp.tokens import access_token
 from idp.tokens.audience import audiences, requested_resources
 from idp.tokens.liveness import FACTS, Facts, cause_of_death
 from idp.tokens.models import Authorization
-from idp.tokens.refresh_token import digest, keep, successor_of
+from idp.tokens.refresh_token import digest, row_of, successor_of
 from idp.tokens.revoke import revoke_family
 from idp.tokens.scope import narrow
-from idp.tokens.tables import AUTHORIZATIONS, REFRESH_TOKENS, AnyRow, AnySelect
+from idp.tokens.tables import ACCESS_TOKENS, AUTHORIZATIONS, REFRESH_TOKENS
 
 _NEXT: Final = REFRESH_TOKENS.alias("next_token")
-_STANDING: Final[AnySelect] = (
+_STANDING: Final = Statement(
     select(
         *FACTS,
         *AUTHORIZATION_COLUMNS,
@@ -49,7 +52,7 @@ _STANDING: Final[AnySelect] = (
     .outerjoin(_NEXT, _NEXT.c.token_sha256 == bindparam("next_digest"))
     .where(REFRESH_TOKENS.c.token_sha256 == bindparam("token_digest"))
 )
-_ROTATE: Final = (
+_ROTATE: Final = Once(
     update(REFRESH_TOKENS)
     .where(REFRESH_TOKENS.c.token_sha256 == bindparam("token_digest"), REFRESH_TOKENS.c.rotated_at.is_(None))
     .values(rotated_at=bindparam("at"))
@@ -106,43 +109,50 @@ async def refresh_token(request: TokenRequest) -> Answer:
         client=request.client,
         issuer=request.provider.settings.issuer,
     )
+    answer, access_token_row = await answer_for(
+        request, basis, person, scopes=scopes, audiences=chosen, refresh_token=successor
+    )
+    if use is Use.FIRST and await _rotate(request, token, successor, basis, access_token_row):
+        return answer
     if use is Use.FIRST:
-        await _rotate(request, token, successor, basis)
-    return await answer_for(request, basis, person, scopes=scopes, audiences=chosen, refresh_token=successor)
+        # Another request was faster between our look and our hand. Look again: it is a retry now, or worse.
+        row = await _read(request, token, successor)
+        await _check(request, row, basis, _use(request, row))
+    await request.provider.database.driver.row(access_token.KEEP, access_token_row)
+    return answer
 
 
-async def _read(request: TokenRequest, token: str, successor: str) -> AnyRow:
-    row = (
-        await request.session.execute(_STANDING, {"token_digest": digest(token), "next_digest": digest(successor)})
-    ).one_or_none()
+async def _read(request: TokenRequest, token: str, successor: str) -> Row:
+    row = await request.provider.database.driver.row(
+        _STANDING, {"token_digest": digest(token), "next_digest": digest(successor)}
+    )
     if row is None:
         raise InvalidGrant("the refresh token is not valid", detail="unknown refresh token")
     return row
 
 
-def _use(request: TokenRequest, row: AnyRow) -> Use:
+def _use(request: TokenRequest, row: Row) -> Use:
     link = Link(row.token_rotated_at, row.next_sha256 is not None, row.next_rotated_at)
     window = timedelta(seconds=request.provider.settings.refresh_retry_window)
     return judge(link, now=request.now, retry_window=window)
 
 
-async def _check(request: TokenRequest, row: AnyRow, basis: Basis, use: Use) -> None:
+async def _check(request: TokenRequest, row: Row, basis: Basis, use: Use) -> None:
     """The token is this client's, unspent, within its times, and what it rests on still holds."""
     if row.token_client_id != request.client.client_id:
-        await _record(request, basis, AuditKind.GRANT_REFUSED, reason="the refresh token is another client's")
+        await _record(request, basis, reason="the refresh token is another client's")
         raise InvalidGrant("the refresh token is not valid", detail="another client's refresh token")
     if use is Use.REUSE:
         # Two parties hold this token, and one of them stole it: the family ends before anybody is answered.
-        await revoke_family(request.session, basis.authorization_id, because="refresh_reuse", now=request.now)
-        await _record(request, basis, AuditKind.REFRESH_REPLAYED, reason="a spent refresh token was presented")
+        await _end_family(request, basis)
         raise InvalidGrant("the refresh token is not valid", detail="a spent refresh token")
     cause = _end_of_time(request, row, basis) or cause_of_death(Facts(*row[: len(FACTS)]), request.now)
     if cause is not None:
-        await _record(request, basis, AuditKind.GRANT_REFUSED, reason=cause)
+        await _record(request, basis, reason=cause)
         raise InvalidGrant("the refresh token is not valid any more", detail=cause)
 
 
-def _end_of_time(request: TokenRequest, row: AnyRow, basis: Basis) -> str | None:
+def _end_of_time(request: TokenRequest, row: Row, basis: Basis) -> str | None:
     if row.token_expires_at <= request.now:
         return "the refresh token has expired"
     if basis.refresh_expires_at <= request.now:
@@ -150,27 +160,35 @@ def _end_of_time(request: TokenRequest, row: AnyRow, basis: Basis) -> str | None
     return None
 
 
-async def _rotate(request: TokenRequest, token: str, successor: str, basis: Basis) -> None:
-    rotated = await request.session.execute(_ROTATE, {"token_digest": digest(token), "at": request.now})
-    if rotated.scalar_one_or_none() is None:
-        # Another request was faster between our look and our hand. Look again: it is a retry now, or worse.
-        row = await _read(request, token, successor)
-        await _check(request, row, basis, _use(request, row))
-        return
-    await keep(
+async def _rotate(request: TokenRequest, token: str, successor: str, basis: Basis, access_token_row: Values) -> bool:
+    """Spends the token and keeps its successor and the access token. False when it was spent already."""
+    next_row = row_of(
         request.provider,
-        request.session,
         successor,
         authorization_id=basis.authorization_id,
         client_id=request.client.client_id,
         family_expires_at=basis.refresh_expires_at,
         now=request.now,
     )
+    spending = {"token_digest": digest(token), "at": request.now}
+    then = {ACCESS_TOKENS: access_token_row, REFRESH_TOKENS: next_row}
+    return await request.provider.database.driver.once(_ROTATE, spending, then) is not None
 
 
-async def _record(request: TokenRequest, basis: Basis, kind: AuditKind, *, reason: str) -> None:
+async def _end_family(request: TokenRequest, basis: Basis) -> None:
+    async with request.provider.database.transaction() as session:
+        await revoke_family(session, basis.authorization_id, because="refresh_reuse", now=request.now)
+        await _note(session, request, basis, AuditKind.REFRESH_REPLAYED, reason="a spent refresh token was presented")
+
+
+async def _record(request: TokenRequest, basis: Basis, *, reason: str) -> None:
+    async with request.provider.database.transaction() as session:
+        await _note(session, request, basis, AuditKind.GRANT_REFUSED, reason=reason)
+
+
+async def _note(session: AsyncSession, request: TokenRequest, basis: Basis, kind: AuditKind, *, reason: str) -> None:
     await record(
-        request.session,
+        session,
         kind,
         now=request.now,
         entropy=request.provider.entropy,

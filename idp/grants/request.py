@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from idp.clients.authentication.authenticate import AuthenticatedClient
 from idp.clients.registry import RegisteredClient
 from idp.protocol import Parameters
@@ -18,7 +16,6 @@ class TokenRequest:
     """A token request whose client has authenticated and may use the grant."""
 
     provider: Provider
-    session: AsyncSession
     authenticated: AuthenticatedClient
     parameters: Parameters
     now: datetime

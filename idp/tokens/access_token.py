@@ -9,18 +9,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import bindparam, insert, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from consent.models import ConsentRecord
 from idp.accounts.models import Account
 from idp.clients.models import Client
+from idp.driver.statement import Row, Statement
 from idp.errors import InvalidToken
 from idp.provider import Provider
 from idp.sessions.models import LoginSession
 from idp.tokens.audience import aud
 from idp.tokens.liveness import FACTS, Facts, cause_of_death
 from idp.tokens.models import AccessToken, Authorization
-from idp.tokens.tables import ACCESS_TOKENS, AnyRow, AnySelect
+from idp.tokens.tables import ACCESS_TOKENS
 from keys import errors as keys_errors
 from keys.entropy import new_token
 from keys.jws import sign_jwt, verify_jwt
@@ -53,11 +53,20 @@ class NewAccessToken:
     person: Person | None
 
 
-_INSERT: Final = insert(ACCESS_TOKENS)
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A signed token, and the row without which it is dead: whoever mints one writes that before it leaves."""
+
+    token: str
+    expires_in: int
+    row: Mapping[str, Any]
 
 
-async def mint(provider: Provider, session: AsyncSession, new: NewAccessToken, *, now: datetime) -> tuple[str, int]:
-    """Signs and records a token. Returns it and the seconds that it lives."""
+KEEP: Final = Statement(insert(ACCESS_TOKENS))
+
+
+async def mint(provider: Provider, new: NewAccessToken, *, now: datetime) -> Minted:
+    """Signs a token, which lives from when its row is written."""
     lifetime = provider.settings.access_token_ttl
     expires_at = now + lifetime
     jti = new_token(provider.entropy, JTI_BYTES)
@@ -76,20 +85,17 @@ async def mint(provider: Provider, session: AsyncSession, new: NewAccessToken, *
     if new.person is not None:
         claims |= _about(new.person)
     token = await sign_jwt(provider.keys.signer_for(SIGNING_ALG), claims, typ=TYP)
-    await session.execute(
-        _INSERT,
-        {
-            "jti": jti,
-            "authorization_id": new.person.authorization_id if new.person is not None else None,
-            "client_id": new.client_id,
-            "audiences": list(new.audiences),
-            "scope": scope,
-            "issued_at": now,
-            "expires_at": expires_at,
-            "revoked_at": None,
-        },
-    )
-    return token, int(lifetime.total_seconds())
+    row = {
+        "jti": jti,
+        "authorization_id": new.person.authorization_id if new.person is not None else None,
+        "client_id": new.client_id,
+        "audiences": list(new.audiences),
+        "scope": scope,
+        "issued_at": now,
+        "expires_at": expires_at,
+        "revoked_at": None,
+    }
+    return Minted(token, provider.settings.access_token_lifetime, row)
 
 
 def _about(person: Person) -> dict[str, Any]:
@@ -112,7 +118,7 @@ class LiveAccessToken:
     audiences: frozenset[str]
     scopes: frozenset[str]
     of_a_person: bool
-    row: AnyRow
+    row: Row
 
 
 _STATEMENT_COLUMNS: Final = (
@@ -123,11 +129,12 @@ _STATEMENT_COLUMNS: Final = (
     AccessToken.scope.label("token_scope"),
     AccessToken.expires_at.label("token_expires_at"),
     AccessToken.revoked_at.label("token_revoked_at"),
+    ConsentRecord.granted.label("granted"),
 )
 
 
-def _by_jti(*columns: Any) -> AnySelect:
-    return (
+def _by_jti(*columns: Any) -> Statement:
+    return Statement(
         select(*_STATEMENT_COLUMNS, *columns)
         .select_from(AccessToken)
         .outerjoin(Client, Client.client_id == AccessToken.client_id)
@@ -144,7 +151,6 @@ STANDING_AND_CLAIMS: Final = _by_jti(
     Authorization.subject.label("subject"),
     Authorization.claims.label("requested_claims"),
     Authorization.authorization_details.label("authorization_details"),
-    ConsentRecord.granted.label("granted"),
     Account.profile.label("profile"),
     Account.locale.label("locale"),
     Account.updated_at.label("updated_at"),
@@ -174,18 +180,17 @@ def verify_signature(provider: Provider, token: str, *, now: datetime, expired_t
 
 async def verify_access_token(
     provider: Provider,
-    session: AsyncSession,
     token: str,
     *,
     now: datetime,
-    statement: AnySelect = STANDING,
+    statement: Statement = STANDING,
 ) -> LiveAccessToken:
     """Verifies a token and asks the database, in one statement, whether it still lives. Error: `invalid_token`.
 
     Whom it is for (`audiences`) is for the caller to check.
     """
     claims = verify_signature(provider, token, now=now)
-    row = (await session.execute(statement, {"jti": claims["jti"]})).one_or_none()
+    row = await provider.database.driver.row(statement, {"jti": claims["jti"]})
     if row is None:
         raise InvalidToken("the access token is not valid", detail="not recorded")
     cause = _cause_of_death(row, now)
@@ -201,7 +206,7 @@ async def verify_access_token(
     )
 
 
-def _cause_of_death(row: AnyRow, now: datetime) -> str | None:
+def _cause_of_death(row: Row, now: datetime) -> str | None:
     if row.token_revoked_at is not None:
         return "the token was revoked"
     if row.token_expires_at <= now:

@@ -7,18 +7,13 @@ Spec: RFC 6749 §6; RFC 9700 §4.14.
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
-
-from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from typing import Any
 
 from idp.provider import Provider
-from idp.tokens.tables import REFRESH_TOKENS
 from keys.encoding import b64url_encode
 from keys.entropy import new_token, sha256
-
-_INSERT: Final = insert(REFRESH_TOKENS)
 
 
 def digest(token: str) -> bytes:
@@ -36,26 +31,22 @@ def first_token(provider: Provider) -> str:
     return new_token(provider.entropy)
 
 
-async def keep(
+def row_of(
     provider: Provider,
-    session: AsyncSession,
     token: str,
     *,
     authorization_id: str,
     client_id: str,
     family_expires_at: datetime,
     now: datetime,
-) -> None:
-    """Records a token. It lives until it is idle for too long, and never longer than its family."""
+) -> Mapping[str, Any]:
+    """The row of a new token. It lives until it is idle for too long, and never longer than its family."""
     idle_until = now + timedelta(seconds=provider.settings.refresh_idle_lifetime)
-    await session.execute(
-        _INSERT,
-        {
-            "token_sha256": digest(token),
-            "authorization_id": authorization_id,
-            "client_id": client_id,
-            "issued_at": now,
-            "expires_at": min(idle_until, family_expires_at),
-            "rotated_at": None,
-        },
-    )
+    return {
+        "token_sha256": digest(token),
+        "authorization_id": authorization_id,
+        "client_id": client_id,
+        "issued_at": now,
+        "expires_at": min(idle_until, family_expires_at),
+        "rotated_at": None,
+    }

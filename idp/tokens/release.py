@@ -23,6 +23,19 @@ def asked_in_id_token(requested_claims: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(requested_claims.get("id_token") or ())
 
 
+def granted_details(details: Iterable[Mapping[str, Any]], granted: Collection[str]) -> list[dict[str, Any]]:
+    """Authorization details as they were granted: `datatypes` keep what the person agrees to now, and lose the rest.
+
+    Spec: RFC 9396 §7 (the answer says what was granted), §9.2 (so does introspection).
+    """
+    return [
+        {**detail, "datatypes": [name for name in detail["datatypes"] if name in granted]}
+        if "datatypes" in detail
+        else dict(detail)
+        for detail in details
+    ]
+
+
 def released(person: Person, *, asked: Collection[str], granted: Collection[str]) -> dict[str, Any]:
     """The person's values of what was both asked for and agreed to."""
     return claims_of(person, sorted(set(asked) & set(granted)))

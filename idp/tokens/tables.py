@@ -2,7 +2,7 @@
 
 from typing import Any, Final, TypeAlias, cast
 
-from sqlalchemy import Row, Select, Table
+from sqlalchemy import Select, Table
 
 from idp.tokens.models import AccessToken, Authorization, RefreshToken
 
@@ -10,6 +10,5 @@ AUTHORIZATIONS: Final = cast(Table, Authorization.__table__)
 ACCESS_TOKENS: Final = cast(Table, AccessToken.__table__)
 REFRESH_TOKENS: Final = cast(Table, RefreshToken.__table__)
 
-# A statement of many columns and its rows: read by position into a dataclass that has the types.
-AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+# A statement of many columns: its rows are read by position into a dataclass that has the types.
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]

@@ -194,7 +194,10 @@ def test_unsafe_settings_refuse_to_start_and_say_why(run: Run, monkeypatch: pyte
 
 
 def test_every_command_has_help(run: Run) -> None:
-    pages = [()] + [(group,) for group in ("db", "keys", "client", "purpose", "agency", "citizen", "role", "demo")]
+    pages: list[tuple[str, ...]] = [
+        (),
+        *((group,) for group in ("db", "keys", "client", "purpose", "agency", "citizen", "role", "demo")),
+    ]
     pages += [("serve",), ("keys", "rotate"), ("client", "create"), ("purpose", "create"), ("demo", "run")]
     for page in pages:
         shown = run(*page, "--help")

@@ -111,7 +111,7 @@ async def test_answers_are_signed_as_registered(
     assert login.id_token_header["alg"] == alg
     answer = await app.userinfo(login.access_token)
     assert answer.headers["content-type"] == "application/jwt"
-    keys = KeySet.import_key_set((await app.oauth.get(f"{world.issuer}/jwks", withhold_token=True)).json())
+    keys = KeySet.import_key_set((await user.client.get(f"{world.issuer}/jwks")).json())
     signed = jwt.decode(answer.text, keys, algorithms=[alg])
     assert signed.header["alg"] == alg
     assert (signed.claims["iss"], signed.claims["aud"]) == (world.issuer, app.client_id)

@@ -59,8 +59,8 @@ def statuses(user: BrowserUser) -> list[str]:
 async def withdraw(user: BrowserUser, app_name: str) -> None:
     """Takes the consent for this app back, in my consents, and sees that it says so."""
     await user.open("/my/consents")
-    (address,) = [href for href, text in user.page.document.links if text == app_name]
-    await user.open(address)
+    in_force, *_ended = [href for href, text in user.page.document.links if text == app_name]
+    await user.open(in_force)
     await user.press("withdraw")
     assert user.page.has("state")
     assert "Anda menarik persetujuan ini pada" in user.page.document.text_by_id["state"]

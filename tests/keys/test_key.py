@@ -98,7 +98,9 @@ def test_a_key_is_not_published_for_an_algorithm_of_another_type() -> None:
         public_jwk(ec.generate_private_key(ec.SECP384R1()).public_key(), alg="ES256")
 
 
-@pytest.mark.parametrize("bare", [{"use"}, {"alg"}, {"kid"}, {"use", "alg", "kid"}], ids=str)
+@pytest.mark.parametrize(
+    "bare", [{"use"}, {"alg"}, {"kid"}, {"use", "alg", "kid"}], ids=["use", "alg", "kid", "all three"]
+)
 def test_members_that_are_optional_may_be_missing(bare: set[str]) -> None:
     key = check_public_jwk({k: v for k, v in RS256.items() if k not in bare}, allowed_algs=ALL_ALGS)
     assert key.algs == ({"RS256", "PS256"} if "alg" in bare else {"RS256"})

@@ -1,5 +1,6 @@
 """The tables that migrations make are the tables that the code expects, on both databases, up and down."""
 
+import asyncio
 import importlib
 import pkgutil
 from pathlib import Path
@@ -7,6 +8,7 @@ from types import ModuleType
 
 import pytest
 from sqlalchemy import CheckConstraint, MetaData, inspect, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -82,22 +84,21 @@ async def test_the_database_refuses_the_same_values_as_the_code(database_url: st
             assert found[table.name] == expected, table.name
 
 
-async def test_a_failed_migration_leaves_nothing_behind(
-    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_migration_leaves_nothing_behind(empty_database_url: str) -> None:
     """One transaction on SQLite too, where Alembic by itself would not have one."""
     last = METADATA[-1].sorted_tables[-1].name
-
-    async def trip() -> None:
-        engine = create_async_engine(empty_database_url)
-        async with engine.begin() as connection:
-            await connection.execute(text(f"CREATE TABLE {last} (id INTEGER)"))
-        await engine.dispose()
-
-    await trip()
-    with pytest.raises(Exception, match="already exists"):
+    engine = create_async_engine(empty_database_url)
+    async with engine.begin() as connection:
+        await connection.execute(text(f"CREATE TABLE {last} (id INTEGER)"))
+    await engine.dispose()
+    with pytest.raises(DBAPIError, match="already exists"):
         await migrate.upgrade(empty_database_url)
     assert await tables(empty_database_url) == {last}
+
+
+async def test_processes_that_migrate_at_once_wait_for_each_other(empty_database_url: str) -> None:
+    await asyncio.gather(*(migrate.upgrade(empty_database_url) for _ in range(4)))
+    assert await migrate.check(empty_database_url) == []
 
 
 @pytest.mark.parametrize("package", PACKAGES.values(), ids=PACKAGES)

@@ -173,7 +173,7 @@ async def test_a_refresh_token_is_refused_when_what_it_rests_on_is_gone(
     stage: Stage, user: BrowserUser, web_app: App, cause: str
 ) -> None:
     tokens = await stage.tokens(user, web_app, scope=OFFLINE)
-    caller = app
+    caller = web_app
     async with stage.provider.database.transaction() as session:
         stage.clock.advance(1)
         if cause == "disabled":

@@ -30,6 +30,7 @@ from tests.support.assertions import AssertionKey
 from tests.support.browser_user import BrowserUser
 from tests.support.databases import only_postgresql, only_sqlite
 from tests.support.service import ALIVE, DEAD, Service
+from tests.support.telling import tell
 
 pytestmark = [pytest.mark.anyio, pytest.mark.processes, pytest.mark.xdist_group("processes")]
 
@@ -89,7 +90,7 @@ async def redeem_twenty_times(service: Service) -> None:
     )
     replays = await count(service, AuditEvent.account_id == account_id, AuditEvent.kind == "token.code_replayed")
     assert replays == 19
-    print(f"20 redemptions at {places} processes: {outcomes(answers)}, {replays} replays recorded")
+    tell(f"20 redemptions at {places} processes: {outcomes(answers)}, {replays} replays recorded")
 
 
 # --- refresh tokens ---
@@ -114,7 +115,7 @@ async def test_ten_refreshes_at_once_are_one_lineage(shared_service: Service) ->
     assert outcomes([await service.refresh("health", old, at=0)]) == {"invalid_grant": 1}
     assert outcomes([await service.refresh("health", again.json()["refresh_token"], at=1)]) == {"invalid_grant": 1}
     assert await service.lives("health", again.json()["access_token"]) == DEAD
-    print(f"10 refreshes: {outcomes(answers)}, {len(successors)} successor; the old one afterwards ended the family")
+    tell(f"10 refreshes: {outcomes(answers)}, {len(successors)} successor; the old one afterwards ended the family")
 
 
 class TestWithoutARetryWindow:
@@ -133,7 +134,7 @@ class TestWithoutARetryWindow:
         assert await service.lives("health", successor["access_token"]) == DEAD
         refused = await service.refresh("health", successor["refresh_token"], at=1)
         assert outcomes([refused]) == {"invalid_grant": 1}
-        print(f"10 refreshes without a window: {outcomes(answers)}")
+        tell(f"10 refreshes without a window: {outcomes(answers)}")
 
 
 @pytest.mark.threat("N28")
@@ -173,7 +174,7 @@ async def test_an_assertion_shown_to_both_processes_at_once_counts_once(shared_s
         total += outcomes(await at_once(*(service.post("/token", at=place % 2, data=form) for place in range(8))))
     assert total == {"200": rounds, "invalid_client": 7 * rounds}
     assert await count(service, UsedOnce.kind == "client_assertion") == rounds
-    print(f"{rounds} assertions, each shown 8 times at once: {total}")
+    tell(f"{rounds} assertions, each shown 8 times at once: {total}")
 
 
 # --- passwords ---
@@ -218,9 +219,7 @@ async def test_fifty_wrong_passwords_at_once_count_fifty(shared_service: Service
     assert await guess(elsewhere, citizen, right) == 303
     await service.ask(known, service.app("health"), "health", prompt="login")
     assert await guess(known, citizen, right) == 303
-    print(
-        f"50 wrong passwords: {dict(answers)}, counted 50 three times; the right one: 429 there, 303 elsewhere, at home"
-    )
+    print(f"50 wrong passwords: {dict(answers)}, each counted; the right one: 429 there, 303 elsewhere and at home")
 
 
 # --- consent ---
@@ -249,7 +248,7 @@ async def test_two_tabs_that_allow_at_once_leave_one_consent_in_force(shared_ser
         assert await count(service, mine, ConsentRecord.status == "given") == 1
         assert await count(service, mine) in {1, 2}, "the second tab replaces the first's, or came late and needs none"
     found = await check_invariants(service.database)
-    print(f"{len(citizens)} times two tabs: both codes good, one consent in force each; in all {found}")
+    tell(f"{len(citizens)} times two tabs: both codes good, one consent in force each; in all {found}")
 
 
 async def test_a_double_click_on_allow_consents_once(shared_service: Service) -> None:
@@ -265,7 +264,7 @@ async def test_a_double_click_on_allow_consents_once(shared_service: Service) ->
             *(
                 user.client.post(
                     user.page.url,
-                    data={name: value for name, value in [*form.values(), ("decision", "allow")]},
+                    data={**dict(form.values()), "decision": "allow"},
                     headers={"Sec-Fetch-Site": "same-origin"},
                     follow_redirects=False,
                 )
@@ -278,4 +277,4 @@ async def test_a_double_click_on_allow_consents_once(shared_service: Service) ->
         assert await count(service, ConsentEvent.subject_id == account_id) == 1
         assert await count(service, Authorization.account_id == account_id) == 1
     assert answers == {303: len(citizens), 400: len(citizens)}, "one click is answered, the other finds it done"
-    print(f"{len(citizens)} double clicks: {dict(answers)}, one consent and one code each")
+    tell(f"{len(citizens)} double clicks: {dict(answers)}, one consent and one code each")

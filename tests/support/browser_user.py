@@ -106,6 +106,12 @@ class BrowserUser:
     async def __aexit__(self, *_: object) -> None:
         await self.client.aclose()
 
+    def in_place_of(self, other: "BrowserUser") -> Self:
+        """The same browser, by another way to the provider: it has the other's cookies, and the page that is open."""
+        self.client.cookies.jar = other.client.cookies.jar
+        self._page = other._page
+        return self
+
     # --- what is seen ---
 
     @property

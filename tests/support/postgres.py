@@ -6,13 +6,9 @@
 import asyncio
 import fcntl
 import os
-import pwd
-import secrets
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
@@ -27,19 +23,6 @@ from sqlalchemy.engine import URL, make_url
 Result = TypeVar("Result")
 
 SUPERUSER = "satupintu"
-SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "max_connections": "200",
-    "shared_buffers": "64MB",
-    "synchronous_commit": "on",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "max_wal_size": "4GB",
-    "checkpoint_timeout": "1h",
-    "autovacuum": "off",
-    "timezone": "UTC",
-}
-NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
 class PostgresqlMissing(Exception):
@@ -142,92 +125,28 @@ def _join_or_start(shared: Path, *, durable: bool) -> int:
 
 def _start(shared: Path, pipe_path: Path, *, durable: bool) -> int:
     binaries = server_binaries()
-    user = unprivileged_user()
-    # A short path, for the name of a unix socket may be 107 bytes long and pytest's folders are deep.
-    cluster = Path(tempfile.mkdtemp(prefix="satupintu-pg-", dir="/tmp"))
     read_end = os.open(pipe_path, os.O_RDONLY | os.O_NONBLOCK)
     write_end = os.open(pipe_path, os.O_WRONLY | os.O_NONBLOCK)
+    command = [sys.executable, "-m", "tests.support.postgres_keeper", str(read_end), str(shared.resolve())]
     try:
-        port = _start_server(binaries, cluster, user=user, durable=durable)
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "tests.support.postgres_keeper"),
-                *(str(read_end), str(shared / "lock"), str(cluster)),
-                *(str(os.getuid() if user is None else user.pw_uid), str(binaries / "pg_ctl")),
-            ],
+        started = subprocess.run(
+            [*command, str(binaries), "durable" if durable else "fast"],
             cwd=Path(__file__).parents[2],
             pass_fds=(read_end,),
+            # Of its own session, so that Ctrl-C ends the tests first and the server after them.
             start_new_session=True,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=True,
-        )
-        (shared / "port").write_text(str(port), encoding="ascii")
-    except BaseException:
-        os.close(write_end)
-        if (cluster / "data" / "postmaster.pid").exists():
-            _run([binaries / "pg_ctl", "stop", "-D", cluster / "data", "-m", "immediate", "-w"], user=user)
-        shutil.rmtree(cluster, ignore_errors=True)
-        raise
-    finally:
-        os.close(read_end)
-    return write_end
-
-
-def _start_server(
-    binaries: Path, cluster: Path, *, user: pwd.struct_passwd | None, durable: bool, attempts: int = 5
-) -> int:
-    data = cluster / "data"
-    if user is not None:
-        os.chown(cluster, user.pw_uid, user.pw_gid)
-    _run(
-        [
-            *(binaries / "initdb", "--pgdata", data, "--username", SUPERUSER, "--auth", "trust"),
-            *("--encoding", "UTF8", "--locale", "C", "--no-instructions"),
-            *(() if durable else ("--no-sync",)),
-        ],
-        user=user,
-    )
-    settings = {**SETTINGS, **({} if durable else NOT_DURABLE), "unix_socket_directories": str(cluster)}
-    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    for attempt in range(attempts):
-        port = free_port()
-        try:
-            _run(
-                [
-                    *(binaries / "pg_ctl", "start", "--pgdata", data, "--wait", "--timeout", "60"),
-                    *("--log", cluster / "server.log", "--options", f"{options} -p {port}"),
-                ],
-                user=user,
-            )
-        except RuntimeError:
-            # Somebody else took the port between our look and our start.
-            if attempt == attempts - 1:
-                raise
-        else:
-            return port
-    raise AssertionError("unreachable")
-
-
-def _run(command: list[Any], *, user: pwd.struct_passwd | None) -> None:
-    with tempfile.TemporaryFile() as output:
-        done = subprocess.run(
-            [str(part) for part in command],
-            user=None if user is None else user.pw_uid,
-            group=None if user is None else user.pw_gid,
-            extra_groups=None if user is None else [],
-            cwd="/",
-            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
-            stdin=subprocess.DEVNULL,
-            # A file and not a pipe: the server would keep a pipe open, and reading it would never end.
-            stdout=output,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            text=True,
             check=False,
         )
-        if done.returncode != 0:
-            output.seek(0)
-            raise RuntimeError(f"{command[0]} failed: {output.read().decode(errors='replace')}")
+    finally:
+        os.close(read_end)
+    if started.returncode != 0:
+        os.close(write_end)
+        raise RuntimeError(started.stdout)
+    return write_end
 
 
 def server_binaries() -> Path:
@@ -242,28 +161,6 @@ def server_binaries() -> Path:
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent
     raise PostgresqlMissing("PostgreSQL is missing: run .ci/system-packages, or set TEST_POSTGRESQL_URL")
-
-
-def unprivileged_user() -> pwd.struct_passwd | None:
-    """Whom the server runs as. PostgreSQL refuses to run as root; anybody else runs it as themselves."""
-    if os.getuid() != 0:
-        return None
-    try:
-        return pwd.getpwnam("postgres")
-    except KeyError:
-        return pwd.getpwnam("nobody")
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on just now, and that no outgoing connection is given."""
-    while True:
-        port = 20000 + secrets.randbelow(12000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
 
 
 def unique_name(prefix: str) -> str:

@@ -56,6 +56,11 @@ class ServerProcess:
         return self._process.pid
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started, and not ended since."""
+        return self._process is not None
+
+    @property
     def log(self) -> str:
         """Everything that the process has said so far."""
         return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""

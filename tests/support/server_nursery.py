@@ -1,4 +1,4 @@
-"""Server processes that are born quickly: forked from a process that has imported the provider, and has done nothing else.
+"""Server processes that are born quickly: forked from one that has imported the provider, and done nothing else.
 
 What runs is `satupintu serve`, in a process of its own, in an environment of its own; only the second or two of
 importing is done once for all. Tests that kill a server dozens of times start their servers here.
@@ -67,6 +67,11 @@ class NurseryServer(ServerProcess):
         """The running process's id."""
         assert self._pid is not None
         return self._pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and not ended since."""
+        return self._pid is not None
 
     def start(self) -> None:
         """Starts the process and waits until it answers that it is ready."""

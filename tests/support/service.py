@@ -24,7 +24,7 @@ from idp.settings import Settings
 from keys.entropy import SystemEntropy
 from tests.support.browser_user import BrowserUser
 from tests.support.keyring import install_keys_at
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.relying_party import Login, RelyingParty
 from tests.support.server import ServerProcess
 from tests.support.server_nursery import NurseryServer, ServerNursery
@@ -34,20 +34,29 @@ PASSWORD = "sawah-hijau-di-kaki-gunung"
 
 
 class Doors(httpx2.AsyncBaseTransport):
-    """Brings each request to the next process in turn, as a load balancer does. `address` is whom it comes from.
+    """Brings each request to the next process in turn, as a load balancer does, past those that do not listen.
 
-    Hold no processes but the ports: a process that was killed and started again listens where it did before.
+    What has been sent is never sent again: an answer that is lost stays lost. `address` is whom the request comes from.
     """
 
     def __init__(self, ports: Sequence[int], *, address: str = "127.0.0.1") -> None:
+        self._ports = ports
         self._next = itertools.cycle(ports)
         self._out = httpx2.AsyncHTTPTransport(verify=False, local_address=address)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Sends the request on. Its `Host` stays the issuer's."""
+        for _ in self._ports[1:]:
+            try:
+                return await self._send(request, next(self._next))
+            except httpx2.ConnectError:
+                continue
+        return await self._send(request, next(self._next))
+
+    async def _send(self, request: httpx2.Request, port: int) -> httpx2.Response:
         onward = httpx2.Request(
             request.method,
-            request.url.copy_with(host="127.0.0.1", port=next(self._next)),
+            request.url.copy_with(host="127.0.0.1", port=port),
             headers=request.headers,
             stream=request.stream,
             extensions=request.extensions,
@@ -137,7 +146,7 @@ class Service:
 
     # --- what they do ---
 
-    async def ask(self, user: BrowserUser, app: RelyingParty, name: str, **parameters: str) -> BrowserUser:
+    async def ask(self, user: BrowserUser, app: RelyingParty, name: str, **parameters: Any) -> BrowserUser:
         """The person presses "log in" at the app."""
         scope = parameters.pop("scope", self.world.scope(name))
         return await user.open(await app.authorization_url(scope=scope, **parameters))

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import event
 
 from idp.database import Database
+from idp.driver.postgresql import PostgresqlDriver
 
 
 @contextmanager
@@ -19,7 +20,11 @@ def statements(database: Database) -> Iterator[list[str]]:
             seen.append(statement)
 
     event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    # On SQLite, hot statements pass through the engine and are seen there.
+    listeners = database.driver.listeners if isinstance(database.driver, PostgresqlDriver) else []
+    listeners.append(seen.append)
     try:
         yield seen
     finally:
+        listeners.remove(seen.append)
         event.remove(database.engine.sync_engine, "before_cursor_execute", note)

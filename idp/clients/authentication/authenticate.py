@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 
 from idp.audit import AuditKind, record
@@ -42,23 +41,25 @@ class AuthenticatedClient:
 
 
 async def authenticate(
-    provider: Provider, request: Request, parameters: Parameters, session: AsyncSession, *, now: datetime
+    provider: Provider, request: Request, parameters: Parameters, *, now: datetime
 ) -> AuthenticatedClient:
-    """The client that is calling. It is the first thing in a transaction, for it may read through the registry.
+    """The client that is calling. Not within a transaction, for it may have to read and write by itself.
 
     Errors: `invalid_request` for several methods at once, `invalid_client` for everything else.
     """
     try:
         method, presented = read_credentials(request, parameters)
     except InvalidClient as malformed:
-        await _record_failure(provider, session, None, None, reason=malformed.description, now=now)
+        await _record_failure(provider, None, None, reason=malformed.description, now=now)
         raise
     client = await provider.clients.get(presented.client_id, now)
-    attempt = Attempt(presented=presented, client=client, settings=provider.settings, session=session, now=now)
+    attempt = Attempt(
+        presented=presented, client=client, settings=provider.settings, database=provider.database, now=now
+    )
     try:
         verified = await _verify(method, attempt)
     except NotAuthenticated as reason:
-        await _record_failure(provider, session, presented, method, reason=str(reason), now=now)
+        await _record_failure(provider, presented, method, reason=str(reason), now=now)
         raise InvalidClient("client authentication failed", detail=str(reason)) from None
     return AuthenticatedClient(registration=verified, method=method.name)
 
@@ -91,7 +92,6 @@ def read_credentials(request: Request, parameters: Parameters) -> tuple[Method, 
 
 async def _record_failure(
     provider: Provider,
-    session: AsyncSession,
     presented: Presented | None,
     method: Method | None,
     *,
@@ -100,11 +100,12 @@ async def _record_failure(
 ) -> None:
     # An id that no client can have is a stranger's text: worth no column, and PostgreSQL would refuse a NUL.
     plausible = presented is not None and CLIENT_ID.fullmatch(presented.client_id) is not None
-    await record(
-        session,
-        AuditKind.CLIENT_AUTHENTICATION_REFUSED,
-        now=now,
-        entropy=provider.entropy,
-        client_id=presented.client_id if presented is not None and plausible else None,
-        detail={"method": method.name if method is not None else None, "reason": reason},
-    )
+    async with provider.database.transaction() as session:
+        await record(
+            session,
+            AuditKind.CLIENT_AUTHENTICATION_REFUSED,
+            now=now,
+            entropy=provider.entropy,
+            client_id=presented.client_id if presented is not None and plausible else None,
+            detail={"method": method.name if method is not None else None, "reason": reason},
+        )

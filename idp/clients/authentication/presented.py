@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 
 from idp.clients.registry import RegisteredClient
+from idp.database import Database
 from idp.protocol import Parameters
 from idp.settings import Settings
 
@@ -34,7 +34,7 @@ class Attempt:
     presented: Presented
     client: RegisteredClient | None
     settings: Settings
-    session: AsyncSession
+    database: Database
     now: datetime
 
 

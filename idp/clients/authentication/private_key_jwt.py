@@ -65,14 +65,16 @@ async def verify(attempt: Attempt) -> RegisteredClient:
     check_subject(claims, expected_client_id=client.client_id)
     expires_at = check_lifetime(claims, now=attempt.now)
     jti = check_jti(claims)
-    first = await use_once(
-        attempt.session,
-        kind="client_assertion",
-        issuer=client.client_id,
-        # A jti may be of any length and character; its hash fits the column.
-        identifier=hashlib.sha256(jti.encode()).hexdigest(),
-        expires_at=expires_at + SKEW,
-    )
+    # Spent before anything is done for it: whatever goes wrong from here on, it opens nothing a second time.
+    async with attempt.database.transaction() as session:
+        first = await use_once(
+            session,
+            kind="client_assertion",
+            issuer=client.client_id,
+            # A jti may be of any length and character; its hash fits the column.
+            identifier=hashlib.sha256(jti.encode()).hexdigest(),
+            expires_at=expires_at + SKEW,
+        )
     if not first:
         raise NotAuthenticated("the assertion was used before")
     return client

@@ -1,5 +1,6 @@
 // A relying party on npm's openid-client, which nobody here wrote. It reads one JSON command a line and answers with one
-// JSON line: the test plays the person's browser, this script plays the app.
+// JSON line: the test plays the person's browser, this script plays the app. Every signature is verified, also where TLS
+// alone would do.
 import * as readline from 'node:readline'
 import * as client from 'openid-client'
 
@@ -9,7 +10,7 @@ let expected
 const commands = {
   async discover({ issuer, client_id, client_secret, auth, private_jwk }) {
     config = await client.discovery(new URL(issuer), client_id, client_secret ?? undefined,
-      await authentication(auth, client_secret, private_jwk), { execute: [client.allowInsecureRequests] })
+      await authentication(auth, client_secret, private_jwk), { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] })
     return { metadata: config.serverMetadata() }
   },
   async authorize({ parameters }) {
@@ -27,7 +28,8 @@ const commands = {
   async callback({ url, resource }) {
     const tokens = await client.authorizationCodeGrant(config, new URL(url), { ...expected, idTokenExpected: true },
       resource ? { resource } : undefined)
-    return { tokens, claims: tokens.claims() }
+    const header = JSON.parse(Buffer.from(tokens.id_token.split('.')[0], 'base64url'))
+    return { tokens, claims: tokens.claims(), header }
   },
   async userinfo({ access_token, sub }) {
     return { userinfo: await client.fetchUserInfo(config, access_token, sub) }
