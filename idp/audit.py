@@ -68,7 +68,6 @@ class AuditKind(StrEnum):
     GRANT_REFUSED = "token.grant_refused"
     CODE_REPLAYED = "token.code_replayed"
     REFRESH_REPLAYED = "token.refresh_replayed"
-    TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event, not a token
     CONSENT_GRANTED = "consent.granted"
     CONSENT_REFUSED = "consent.refused"
     CONSENT_WITHDRAWN = "consent.withdrawn"

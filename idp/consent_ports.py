@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from consent.http.ports import Form as PostedForm
 from consent.http.ports import Ports, Viewer
+from idp.audit import AuditKind, record
 from idp.browser import Form, browser_of, check_form_post, csrf_token
 from idp.clients.models import Client
 from idp.errors import PageRefusal
@@ -38,6 +39,16 @@ def consent_ports(app: FastAPI, *, entropy: Entropy | None = None) -> Ports:
     def reading() -> AbstractAsyncContextManager[AsyncSession]:
         return provider().database.reading()
 
+    async def after_withdrawal(session: AsyncSession, consent_id: str, now: datetime) -> None:
+        await end_authorizations(session, consent_id, now=now)
+        await record(
+            session,
+            AuditKind.CONSENT_WITHDRAWN,
+            now=now,
+            entropy=provider().entropy,
+            detail={"consent_id": consent_id},
+        )
+
     return Ports(
         viewer=viewer,
         require_login=require_login,
@@ -46,7 +57,7 @@ def consent_ports(app: FastAPI, *, entropy: Entropy | None = None) -> Ports:
         transaction=transaction,
         reading=reading,
         client_names=lambda ids, locale: client_names(provider(), ids, locale),
-        after_withdrawal=end_authorizations,
+        after_withdrawal=after_withdrawal,
         clock=lambda: provider().clock(),
         entropy=entropy or SystemEntropy(),
     )
@@ -103,7 +114,7 @@ async def client_names(provider: Provider, client_ids: Collection[str], locale: 
         return {client_id: names.get(locale) or next(iter(names.values()), client_id) for client_id, names in rows}
 
 
-async def end_authorizations(session: AsyncSession, consent_id: str, now: datetime) -> None:
+async def end_authorizations(session: AsyncSession, consent_id: str, *, now: datetime) -> None:
     """Every authorization that rests on this consent ends with it, and with each all its tokens."""
     await session.execute(
         update(Authorization)

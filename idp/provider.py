@@ -1,6 +1,6 @@
 """What every endpoint needs, made once at boot."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from idp.clock import Clock, system_clock
 from idp.database import Database
 from idp.pages import Pages
 from idp.settings import Settings
+from idp.tokens.verified import VerifiedTokens
 from keys.entropy import Entropy, SystemEntropy
 from keys.ring import KeyRing, RingCache
 from keys.sealing import MasterKey
@@ -32,6 +33,7 @@ class Provider:
     subjects: Subjects
     purposes: PurposeCatalogue
     pages: Pages
+    verified: VerifiedTokens = field(default_factory=VerifiedTokens, repr=False)
 
     @classmethod
     async def open(cls, settings: Settings, *, clock: Clock = system_clock, entropy: Entropy | None = None) -> Self:

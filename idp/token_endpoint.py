@@ -55,7 +55,7 @@ async def read_form(request: Request, provider: Provider) -> Parameters:
 
     A secret in an address ends in every log on the way. Spec: RFC 6749 §2.3.1, §3.2.
     """
-    if request.url.query:
+    if request.scope["query_string"]:
         raise InvalidRequest("parameters belong in the body, not in the address")
     return parse_parameters(await read_body(request, max_bytes=provider.settings.max_body_bytes))
 

@@ -52,7 +52,7 @@ async def presented_token(request: Request, provider: Provider) -> str:
     Addresses end in logs and histories. Errors: `invalid_request`, or `NoToken`.
     Spec: RFC 6750 §2, §2.3; RFC 9700 §4.3.2.
     """
-    if any(name == "access_token" for name, _ in parse_pairs(request.url.query.encode("utf-8"))):
+    if any(name == "access_token" for name, _ in parse_pairs(request.scope["query_string"])):
         raise InvalidRequest("an access token must not be in the address")
     in_header = _in_header(request)
     in_body = await _in_body(request, provider)

@@ -6,6 +6,7 @@ import typer
 
 from consent.agencies import create_agency, list_agencies
 from consent.models import Agency
+from idp.audit import AuditKind
 from idp.cli.context import opened, run
 from idp.cli.output import AsJson, show_one, show_rows
 
@@ -36,6 +37,7 @@ def create(
                 now=context.now,
                 entropy=context.entropy,
             )
+            await context.note(session, AuditKind.AGENCY_CREATED, agency=agency.code)
             return describe(agency)
 
     show_one(run(work()), as_json=as_json)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from consent.agencies import agency_by_code
-from idp.audit import AuditKind, record
+from idp.audit import AuditKind
 from idp.cli.context import opened, run
 from idp.cli.output import AsJson, Refused, show_one, show_rows
 from idp.clients.management import (
@@ -86,14 +86,7 @@ def create(
                 development=context.settings.mode == "development",
             )
             client, secret = await create_client(session, spec, now=context.now, entropy=context.entropy)
-            await record(
-                session,
-                AuditKind.CLIENT_CREATED,
-                now=context.now,
-                entropy=context.entropy,
-                client_id=client.client_id,
-                detail={"by": "operator"},
-            )
+            await context.note(session, AuditKind.CLIENT_CREATED, client_id=client.client_id)
             return {**describe(client), "client_secret": secret, "issuer": context.settings.issuer}
 
     show_one(run(work()), as_json=as_json)
@@ -133,14 +126,7 @@ def disable(client_id: ClientId, as_json: AsJson = False) -> None:
     async def work() -> dict[str, object]:
         async with opened() as context, context.database.transaction() as session:
             client = await disable_client(session, client_id, now=context.now)
-            await record(
-                session,
-                AuditKind.CLIENT_DISABLED,
-                now=context.now,
-                entropy=context.entropy,
-                client_id=client_id,
-                detail={"by": "operator"},
-            )
+            await context.note(session, AuditKind.CLIENT_DISABLED, client_id=client_id)
             return describe(client)
 
     show_one(run(work()), as_json=as_json)
@@ -163,14 +149,7 @@ def rotate(
                 now=context.now,
                 entropy=context.entropy,
             )
-            await record(
-                session,
-                AuditKind.CLIENT_SECRET_ROTATED,
-                now=context.now,
-                entropy=context.entropy,
-                client_id=client_id,
-                detail={"by": "operator", "keep_old_for": keep_old_for},
-            )
+            await context.note(session, AuditKind.CLIENT_SECRET_ROTATED, client_id=client_id, keep_old_for=keep_old_for)
             return {"client_id": client_id, "client_secret": secret}
 
     show_one(run(work()), as_json=as_json)

@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from consent.errors import ConsentError
 from idp.accounts.errors import AccountRefused
+from idp.audit import AuditKind, record
 from idp.cli.output import Refused
 from idp.clients.management import ClientRefused
 from idp.clock import system_clock
@@ -40,6 +42,26 @@ class Context:
     def master_key(self) -> MasterKey:
         """The key that seals the others, read when a command needs it."""
         return load_master_key(self.settings)
+
+    async def note(
+        self,
+        session: AsyncSession,
+        kind: AuditKind,
+        *,
+        account_id: str | None = None,
+        client_id: str | None = None,
+        **detail: str | int,
+    ) -> None:
+        """Records for the audit what an operator did, in the transaction that did it."""
+        await record(
+            session,
+            kind,
+            now=self.now,
+            entropy=self.entropy,
+            account_id=account_id,
+            client_id=client_id,
+            detail={"by": "operator", **detail},
+        )
 
 
 def read_settings() -> Settings:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from idp.audit import AuditKind
 from idp.cli.context import opened, run
 from idp.cli.output import AsJson, show_one, show_rows
 from keys.ring import list_keys, retire, rotate
@@ -41,6 +42,7 @@ def rotate_(
     async def work() -> dict[str, object]:
         async with opened() as context, context.database.transaction() as session:
             kid = await rotate(session, context.master_key, alg=alg, now=context.now, entropy=context.entropy)
+            await context.note(session, AuditKind.KEYS_ROTATED, alg=alg, kid=kid)
             return {"alg": alg, "kid": kid, "state": "pending"}
 
     show_one(run(work()), as_json=as_json)
@@ -57,6 +59,7 @@ def retire_(
     async def work() -> dict[str, object]:
         async with opened() as context, context.database.transaction() as session:
             await retire(session, kid, now=context.now, force=force)
+            await context.note(session, AuditKind.KEY_RETIRED, kid=kid)
             return {"kid": kid, "state": "retired"}
 
     show_one(run(work()), as_json=as_json)

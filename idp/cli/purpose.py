@@ -8,6 +8,7 @@ import typer
 
 from consent.agencies import agency_by_code
 from consent.purposes import PurposeVersionView, create_purpose, list_purposes
+from idp.audit import AuditKind
 from idp.cli.context import opened, run
 from idp.cli.output import AsJson, Refused, show_one, show_rows
 
@@ -39,6 +40,9 @@ def create(
                 now=context.now,
                 entropy=context.entropy,
                 **says,
+            )
+            await context.note(
+                session, AuditKind.PURPOSE_CREATED, purpose=code, version=version.version, written_by=created_by
             )
             return describe(version)
 

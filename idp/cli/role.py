@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from idp.accounts.directory import grant_role, revoke_role
-from idp.audit import AuditKind, record
+from idp.audit import AuditKind
 from idp.cli.context import opened, run
 from idp.cli.output import AsJson, show_one
 
@@ -22,14 +22,7 @@ def grant(username: Username, role: Role, as_json: AsJson = False) -> None:
     async def work() -> dict[str, object]:
         async with opened() as context, context.database.transaction() as session:
             account_id = await grant_role(session, username=username, role=role, granted_by="operator", now=context.now)
-            await record(
-                session,
-                AuditKind.ROLE_GRANTED,
-                now=context.now,
-                entropy=context.entropy,
-                account_id=account_id,
-                detail={"role": role, "by": "operator"},
-            )
+            await context.note(session, AuditKind.ROLE_GRANTED, account_id=account_id, role=role)
             return {"username": username, "role": role, "granted": True}
 
     show_one(run(work()), as_json=as_json)
@@ -42,14 +35,7 @@ def revoke(username: Username, role: Role, as_json: AsJson = False) -> None:
     async def work() -> dict[str, object]:
         async with opened() as context, context.database.transaction() as session:
             account_id = await revoke_role(session, username=username, role=role)
-            await record(
-                session,
-                AuditKind.ROLE_REVOKED,
-                now=context.now,
-                entropy=context.entropy,
-                account_id=account_id,
-                detail={"role": role, "by": "operator"},
-            )
+            await context.note(session, AuditKind.ROLE_REVOKED, account_id=account_id, role=role)
             return {"username": username, "role": role, "granted": False}
 
     show_one(run(work()), as_json=as_json)

@@ -3,7 +3,6 @@
 SQLAlchemy's way there (session, greenlet, cursor, result) costs 200 to 600 µs a statement, asyncpg's own 20 to 40.
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from idp.driver.places import Places
 from idp.driver.statement import Core, Once, Row, Statement, Values
 from keys.columns import UtcDateTime
 
@@ -73,7 +73,7 @@ class PostgresqlDriver:
         _, options = engine.dialect.create_connect_args(engine.url)
         self._options = {name: value for name, value in options.items() if name not in _NOT_ASYNCPGS}
         self._compiled: dict[object, _Compiled] = {}
-        self._free = asyncio.Semaphore(connections)
+        self._places = Places(connections, seconds=_WAIT_SECONDS)
         self._idle: list[Any] = []
         self._closed = False
         self.listeners: list[Callable[[str], None]] = []
@@ -106,11 +106,7 @@ class PostgresqlDriver:
     async def _send(self, sql: str, arguments: list[Any]) -> Row | None:
         for listener in self.listeners:
             listener(sql)
-        if self._free.locked():
-            async with asyncio.timeout(_WAIT_SECONDS):
-                await self._free.acquire()
-        else:
-            await self._free.acquire()
+        await self._places.take()
         try:
             connection = await self._take()
             try:
@@ -125,7 +121,7 @@ class PostgresqlDriver:
             self._give_back(connection)
             return row
         finally:
-            self._free.release()
+            self._places.give_back()
 
     async def _take(self) -> Any:
         while self._idle:

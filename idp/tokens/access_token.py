@@ -162,10 +162,14 @@ def verify_signature(provider: Provider, token: str, *, now: datetime, expired_t
 
     Not enough to act on: whether it is still alive is in the database.
     """
+    ring = provider.keys
+    known = provider.verified.recall(ring, token)
+    if known is not None and (expired_too or now.timestamp() < known["exp"]):
+        return known
     try:
-        return verify_jwt(
+        claims = verify_jwt(
             token,
-            keys=provider.keys.verification_keys(),
+            keys=ring.verification_keys(),
             expected_algs=frozenset({SIGNING_ALG}),
             now=now,
             expected_typ=TYP,
@@ -176,6 +180,8 @@ def verify_signature(provider: Provider, token: str, *, now: datetime, expired_t
         ).claims
     except keys_errors.InvalidToken as refused:
         raise InvalidToken("the access token is not valid", detail=refused.detail) from None
+    provider.verified.remember(ring, token, claims)
+    return claims
 
 
 async def verify_access_token(

@@ -157,6 +157,9 @@ def test_a_person_is_made_given_a_role_and_disabled(run: Run) -> None:
     assert run("role", "grant", "ratna", "privacy_officer").code == 0
     assert run("role", "revoke", "ratna", "privacy_officer").code == 0
     assert run("citizen", "disable", "ratna", "--json").json["disabled_at"]
+    assert run("citizen", "enable", "ratna", "--json").json["disabled_at"] is None
+    assert run("citizen", "set-password", "ratna", "--password", "ratna-ratna").code == 1
+    assert run("citizen", "set-password", "ratna", "--password", PASSWORD[::-1]).code == 0
 
 
 @pytest.mark.parametrize(

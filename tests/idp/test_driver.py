@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import bindparam, insert, select, text, update
 
 from idp.database import Database
+from idp.driver.places import Places
 from idp.driver.postgresql import PostgresqlDriver
 from idp.driver.statement import Once, Statement
 from idp.tokens.tables import ACCESS_TOKENS, AUTHORIZATIONS, REFRESH_TOKENS
@@ -292,3 +293,54 @@ async def test_a_look_up_does_not_wait_for_a_writer(database: Database, family: 
         row = await asyncio.wait_for(database.driver.row(READ_AUTHORIZATION, {"family": family}), 5)
     assert row is not None
     assert row.revoked_at is None
+
+
+# --- places ---
+
+
+async def test_nobody_waits_for_ever_for_a_place() -> None:
+    places = Places(1, seconds=0.05)
+    await places.take()
+    with pytest.raises(TimeoutError):
+        await places.take()
+    places.give_back()
+    await asyncio.wait_for(places.take(), 1)
+
+
+async def test_places_are_given_in_the_order_of_asking() -> None:
+    places = Places(1, seconds=5)
+    order: list[int] = []
+
+    async def visit(number: int) -> None:
+        await places.take()
+        order.append(number)
+        await asyncio.sleep(0)
+        places.give_back()
+
+    await asyncio.gather(*map(visit, range(5)))
+    assert order == [0, 1, 2, 3, 4]
+
+
+async def test_a_place_given_to_somebody_who_has_just_left_goes_to_the_next() -> None:
+    places = Places(1, seconds=5)
+    await places.take()
+    leaving, staying = asyncio.create_task(places.take()), asyncio.create_task(places.take())
+    await asyncio.sleep(0)
+    places.give_back()
+    leaving.cancel()
+    await asyncio.wait_for(staying, 1)
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    places.give_back()
+    await asyncio.wait_for(places.take(), 1)
+
+
+async def test_who_left_while_waiting_takes_no_place() -> None:
+    places = Places(1, seconds=5)
+    await places.take()
+    leaving = asyncio.create_task(places.take())
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    places.give_back()
+    await asyncio.wait_for(places.take(), 1)

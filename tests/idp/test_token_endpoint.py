@@ -76,7 +76,7 @@ async def test_hostile_text_never_breaks_anything(world: World, name: str) -> No
         for grant_type in ("client_credentials", "authorization_code", "refresh_token"):
             form = {"grant_type": grant_type, "code": "x", "refresh_token": "x", name: hostile}
             answer = await world.http.post("/token", data=form, headers=app.basic)
-            assert answer.status_code in {200, 400, 401}, (name, text)
+            assert answer.status_code in {200, 400, 401}, (name, hostile)
             assert "<script" not in answer.text
 
 

@@ -54,8 +54,8 @@ class Witness:
             self.trouble.append(f"console {message.type}: {message.text}")
 
     def _failed(self, request: Request) -> None:
-        # A download is a navigation that does not happen.
-        if "/console/export" not in request.url:
+        # A download is a navigation that does not happen, and who moves on does not wait for the icon.
+        if request.failure != "net::ERR_ABORTED":
             self.trouble.append(f"failed: {request.method} {request.url}: {request.failure}")
 
     def _issue(self, event: dict[str, Any]) -> None:

@@ -328,7 +328,7 @@ async def test_hostile_claims_and_details_are_refused_fast(stage: Stage, web_app
         "null",
         "{",
         "[" * 3000,
-        '{"userinfo":' * 2000,
+        '{"userinfo":' * 400,
         '{"userinfo": []}',
         '{"userinfo": {"name": 1}}',
         '{"userinfo": {"name": {"values": "x"}}}',
@@ -374,17 +374,10 @@ async def test_offline_access_and_other_peoples_purposes_are_not_had_without_ask
 
 @pytest.mark.threat("N70")
 async def test_an_app_that_anybody_could_be_never_passes_without_the_person(stage: Stage, user: BrowserUser) -> None:
-    impostors = (
-        await stage.world.public_app(verified=False),
-        await stage.world.app(
-            application_type="native",
-            redirect_uris=("id.go.sehat.app:/cb",),
-            grant_types=("authorization_code",),
-            verified=True,
-        ),
-    )
-    for app in impostors:
-        app = App(app.client_id, "", "https://app.test/callback" if app is impostors[0] else "id.go.sehat.app:/cb")
+    own_scheme = "id.go.sehat.app:/cb"
+    unverified = await stage.world.public_app(verified=False)
+    native = await stage.world.public_app(application_type="native", redirect_uris=(own_scheme,), verified=True)
+    for app in (unverified, App(native.client_id, "", own_scheme)):
         await stage.code(user, app)
         await stage.begin(user, app, prompt="none")
         assert user.callback_parameters["error"] == "consent_required"
@@ -554,14 +547,17 @@ async def test_a_flood_of_logins_is_hashed_a_few_at_a_time_and_blocks_nobody_els
     stage: Stage, new_user: NewUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hashing is held up by hand, so that the test depends on no clock: meanwhile everything else must answer."""
-    release, lock, most = threading.Event(), threading.Lock(), 0
-    now_hashing = 0
+    release, all_busy, lock = threading.Event(), threading.Event(), threading.Lock()
+    most = now_hashing = 0
+    places = stage.provider.passwords._pool._max_workers
 
     def held(_hasher: PasswordHasher, _kept: Any, _password: Any) -> bool:
         nonlocal now_hashing, most
         with lock:
             now_hashing += 1
             most = max(most, now_hashing)
+            if most == places:
+                all_busy.set()
         assert release.wait(20)
         with lock:
             now_hashing -= 1
@@ -573,8 +569,7 @@ async def test_a_flood_of_logins_is_hashed_a_few_at_a_time_and_blocks_nobody_els
         await user.open("/login")
     try:
         logins = [asyncio.ensure_future(guess(user, f"person-{place}")) for place, user in enumerate(users)]
-        while most < stage.provider.passwords._pool._max_workers:
-            await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(all_busy.wait, 20)
         for path in ("/health/ready", "/jwks", "/"):
             assert (await stage.http.get(path)).status_code == 200
         assert not any(login.done() for login in logins)
@@ -582,4 +577,4 @@ async def test_a_flood_of_logins_is_hashed_a_few_at_a_time_and_blocks_nobody_els
         release.set()
     results = await asyncio.gather(*logins, return_exceptions=True)
     assert len(results) == PER_ADDRESS
-    assert most == stage.provider.passwords._pool._max_workers <= 8
+    assert most == places

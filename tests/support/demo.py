@@ -1,6 +1,5 @@
 """The demonstration as a newcomer runs it: `satupintu demo run`, three real processes, in a folder of the test's own."""
 
-import asyncio
 import json
 import os
 import signal
@@ -20,6 +19,7 @@ from idp.demo.world import PEOPLE
 from keys.entropy import SystemEntropy
 from tests.support.databases import sqlite_url
 from tests.support.ports import free_port
+from tests.support.postgres import run_apart
 from tests.support.server import ROOT
 
 READY_WITHIN_SECONDS = 90
@@ -80,7 +80,7 @@ class DemoProcess:
 
     def make_citizen(self, username: str) -> str:
         """Another person like Siti, with nothing agreed to yet. Returns the username."""
-        asyncio.run(self._make(username))
+        run_apart(lambda: self._make(username))
         return username
 
     async def _make(self, username: str) -> None:
