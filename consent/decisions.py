@@ -9,9 +9,9 @@ Spec: Law 27/2022 (UU PDP) articles 9, 20(2), 22 and 24.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import case, insert, select, update
+from sqlalchemy import bindparam, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from consent.coverage import Standing
@@ -58,35 +58,46 @@ class Withdrawn:
     at: datetime
 
 
+# Where a person stands, as columns and as an order: the consent in force first, or else the last decision.
+STANDING: Final = (
+    ConsentRecord.id.label("consent_id"),
+    ConsentRecord.status,
+    ConsentRecord.purpose_version_id,
+    ConsentRecord.granted,
+    ConsentRecord.refused,
+    ConsentRecord.offline_access,
+    ConsentRecord.valid_until,
+)
+STANDING_ORDER: Final = (
+    case((ConsentRecord.status == "given", 0), else_=1),
+    ConsentRecord.decided_at.desc(),
+    ConsentRecord.id.desc(),
+)
+_STANDING_OF: Final = (
+    select(*STANDING)
+    .where(
+        ConsentRecord.subject_id == bindparam("subject"),
+        ConsentRecord.client_id == bindparam("client"),
+        ConsentRecord.purpose_id == bindparam("purpose"),
+    )
+    .order_by(*STANDING_ORDER)
+    .limit(1)
+)
+
+
 async def standing(session: AsyncSession, *, subject_id: str, client_id: str, purpose_id: str) -> Standing | None:
     """Where the person stands: their consent in force if there is one, or else their last decision."""
-    statement = (
-        select(
-            ConsentRecord.id,
-            ConsentRecord.status,
-            ConsentRecord.purpose_version_id,
-            ConsentRecord.granted,
-            ConsentRecord.refused,
-            ConsentRecord.offline_access,
-            ConsentRecord.valid_until,
-        )
-        .where(
-            ConsentRecord.subject_id == subject_id,
-            ConsentRecord.client_id == client_id,
-            ConsentRecord.purpose_id == purpose_id,
-        )
-        .order_by(
-            case((ConsentRecord.status == "given", 0), else_=1),
-            ConsentRecord.decided_at.desc(),
-            ConsentRecord.id.desc(),
-        )
-        .limit(1)
-    )
-    row = (await session.execute(statement)).one_or_none()
-    if row is None:
+    asked = {"subject": subject_id, "client": client_id, "purpose": purpose_id}
+    row = (await session.execute(_STANDING_OF, asked)).one_or_none()
+    return read_standing(row) if row is not None else None
+
+
+def read_standing(row: Any) -> Standing | None:
+    """What a row with the columns of `STANDING` says; nothing when no decision was joined to it."""
+    if row.consent_id is None:
         return None
     return Standing(
-        consent_id=row.id,
+        consent_id=row.consent_id,
         status=row.status,
         purpose_version_id=row.purpose_version_id,
         granted=frozenset(row.granted),

@@ -152,9 +152,9 @@ class PurposeCatalogue:
 
     async def newest(self, session: AsyncSession, code: str, *, now: datetime) -> PurposeVersionView | None:
         """The newest version of a purpose, at most a few seconds stale; None if unknown or its agency is suspended."""
-        kept = self._newest.get(code)
-        if kept is not None and 0 <= (now - kept[0]).total_seconds() < self._newest_for_seconds:
-            return kept[1]
+        kept = self.remembered(code, now=now)
+        if kept is not None:
+            return kept
         statement = _versions().where(Purpose.code == code, Agency.status == "active").limit(1)
         row = (await session.execute(statement)).one_or_none()
         if row is None:
@@ -165,6 +165,13 @@ class PurposeCatalogue:
         self._newest[code] = (now, view)
         self._versions[view.id] = view
         return view
+
+    def remembered(self, code: str, *, now: datetime) -> PurposeVersionView | None:
+        """The newest version of a purpose, if it was read in the last few seconds."""
+        kept = self._newest.get(code)
+        if kept is None or not 0 <= (now - kept[0]).total_seconds() < self._newest_for_seconds:
+            return None
+        return kept[1]
 
     async def version(self, session: AsyncSession, version_id: str) -> PurposeVersionView:
         """One version. Error: `UnknownPurpose`."""

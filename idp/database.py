@@ -84,11 +84,12 @@ def _postgresql_engine(url: str, pool_size: int) -> AsyncEngine:
         pool_timeout=10,
         pool_pre_ping=False,
         pool_use_lifo=True,
+        hide_parameters=True,  # an error's text goes to the log, and the values are people's data
     )
 
 
 def _sqlite_engine(url: str, synchronous: str) -> AsyncEngine:
-    engine = create_async_engine(url, connect_args={"timeout": 30}, pool_size=5, max_overflow=0)
+    engine = create_async_engine(url, connect_args={"timeout": 30}, pool_size=5, max_overflow=0, hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
     def _set_up(connection: Any, _record: Any) -> None:

@@ -29,8 +29,11 @@ class BodyLimits:
             nonlocal seen, complete
             if complete:  # what comes after the body is the disconnect, and may take as long as it likes
                 return await receive()
-            async with asyncio.timeout_at(deadline):
-                message = await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise BodyTooSlow from None
             seen += len(message.get("body", b""))
             if seen > self._max_bytes:
                 raise BodyTooLarge
@@ -39,12 +42,18 @@ class BodyLimits:
 
         try:
             await self._app(scope, limited, send)
-        except (BodyTooLarge, TimeoutError) as refused:
-            await _refuse(send, 413 if isinstance(refused, BodyTooLarge) else 408)
+        except BodyTooLarge:
+            await _refuse(send, 413)
+        except BodyTooSlow:
+            await _refuse(send, 408)
 
 
 class BodyTooLarge(Exception):
     """More was sent than any honest request needs."""
+
+
+class BodyTooSlow(Exception):
+    """It took longer to send than any honest request takes."""
 
 
 async def _refuse(send: Send, status: int) -> None:

@@ -40,6 +40,11 @@ async def read_asked(
     names something that the purpose does not have.
     """
     version = await purposes.newest(session, purpose_code(request, client), now=now)
+    return asked_of(version, request, client)
+
+
+def asked_of(version: PurposeVersionView | None, request: AuthorizationRequest, client: RegisteredClient) -> Asked:
+    """What this request asks for of its purpose's newest version. Errors: those of `read_asked`."""
     if version is None or version.agency_id != client.agency_id:
         raise UnauthorizedClient("the purpose of this request is not in force")
     detail = request.authorization_details

@@ -23,7 +23,8 @@ from idp.browser import BROWSER_COOKIE, SESSION_COOKIE
 from idp.clients.registry import RegisteredClient
 from idp.errors import InvalidRequest, OAuthError, PageRefusal
 from idp.interaction.advance import advance_new
-from idp.interaction.outcome import respond
+from idp.interaction.at_once import answer_at_once
+from idp.interaction.outcome import Outcome, respond
 from idp.protocol import Parameters, parse_parameters, read_body
 from idp.provider import Provider, provider_of
 
@@ -59,8 +60,10 @@ async def authorize(request: Request) -> Response:
         address = f"{provider.pages.base}/authorize?{urlencode(_as_pairs(asker.parameters))}"
         if len(address) <= MAX_ADDRESS:
             return see_other(address)
-    async with provider.database.transaction() as session:
-        outcome = await advance_new(provider, request, session, asked, asker.client, now=now)
+    outcome: Outcome | None = await answer_at_once(provider, request, asked, asker.client, now=now)
+    if outcome is None:
+        async with provider.database.transaction() as session:
+            outcome = await advance_new(provider, request, session, asked, asker.client, now=now)
     return respond(provider, request, outcome)
 
 

@@ -27,7 +27,7 @@ class Places:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 # The place came in the very moment in which the wish for it ended.
                 self.give_back()
             raise

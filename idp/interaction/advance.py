@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 
 from idp.authorize.parameters import AuthorizationRequest
-from idp.authorize.response import code_answer, error_answer, response_mode_for
+from idp.authorize.response import Answer, code_answer, error_answer, response_mode_for
 from idp.browser import browser_of, browser_or_new
 from idp.clients.models import Client
 from idp.clients.registry import RegisteredClient, registered
@@ -26,7 +26,7 @@ from idp.provider import Provider
 from idp.sessions.current import signed_in
 from idp.sessions.models import LoginSession
 from idp.sessions.store import CurrentSession
-from idp.tokens.codes import AuthenticatedPerson, issue_code
+from idp.tokens.codes import KEEP, AuthenticatedPerson, NewCode, new_code
 
 APP_GONE = "This app is not in use any more."
 
@@ -131,10 +131,16 @@ async def issue(
     provider: Provider, session: AsyncSession, gathered: Gathered, step: Issue, *, now: datetime
 ) -> Outcome:
     """The code, in the transaction of the consent that it rests on."""
+    new, answer = prepare(provider, gathered, step, now=now)
+    await session.execute(KEEP.core, new.row)
+    return answer
+
+
+def prepare(provider: Provider, gathered: Gathered, step: Issue, *, now: datetime) -> tuple[NewCode, Answer]:
+    """A code and the answer that carries it, which may leave once the code's row is written."""
     assert gathered.person is not None, "nothing is issued for nobody"
     asked, client = gathered.request, gathered.client
-    code = await issue_code(
-        session,
+    new = new_code(
         request=asked,
         client=client,
         person=gathered.person,
@@ -145,13 +151,14 @@ async def issue(
         now=now,
         entropy=provider.entropy,
     )
-    return code_answer(
+    answer = code_answer(
         redirect_uri=asked.redirect_uri,
         response_mode=response_mode_for(asked.response_mode, client),
-        code=code,
+        code=new.code,
         state=asked.state,
         issuer=provider.settings.issuer,
     )
+    return new, answer
 
 
 def refuse(provider: Provider, asked: AuthorizationRequest, client: RegisteredClient, error: OAuthError) -> Outcome:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from consent.coverage import Ask, Covered, Standing, Uncovered, covers, widen
 from consent.decisions import standing as standing_of
 from consent.purposes import PurposeVersionView
-from idp.authorize.asked import essential_acr, is_expected_subject, read_asked
+from idp.authorize.asked import Asked, essential_acr, is_expected_subject, read_asked
 from idp.authorize.parameters import AuthorizationRequest
 from idp.clients.registry import RegisteredClient
 from idp.interaction.models import Interaction
@@ -51,7 +51,6 @@ async def gather(
     """
     asked = await read_asked(session, provider.purposes, request, client, now=now)
     standing: Standing | None = None
-    consent: Covered | Uncovered | None = None
     if person is not None:
         standing = await standing_of(
             session,
@@ -59,7 +58,22 @@ async def gather(
             client_id=client.client_id,
             purpose_id=asked.ask.purpose_id,
         )
-        consent = covers(standing, asked.ask, now)
+    return weigh(provider, request, client, person, asked, standing, interaction=interaction, now=now)
+
+
+def weigh(
+    provider: Provider,
+    request: AuthorizationRequest,
+    client: RegisteredClient,
+    person: AuthenticatedPerson | None,
+    asked: Asked,
+    standing: Standing | None,
+    *,
+    interaction: Interaction | None = None,
+    now: datetime,
+) -> Gathered:
+    """The situation that these facts make, however they were read."""
+    consent = covers(standing, asked.ask, now) if person is not None else None
     situation = Situation(
         now=now,
         person=_person(provider, request, client, person),

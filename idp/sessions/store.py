@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from idp.accounts.models import Account, RoleGrant
@@ -110,7 +110,7 @@ async def _renew(
 
 
 # Built once: every request of a signed-in person asks this.
-_BY_COOKIE: Final = (
+BY_COOKIE: Final = (
     select(
         LoginSession.id,
         LoginSession.account_id,
@@ -132,7 +132,7 @@ _BY_COOKIE: Final = (
         Account.disabled_at.is_(None),
     )
 )
-_WITH_ROLES: Final = _BY_COOKIE.add_columns(RoleGrant.role).outerjoin(
+_WITH_ROLES: Final = BY_COOKIE.add_columns(RoleGrant.role).outerjoin(
     RoleGrant, RoleGrant.account_id == LoginSession.account_id
 )
 
@@ -150,21 +150,29 @@ async def current_session(
 
     Nobody when the session has ended, has run out, was left alone for too long, or its account is disabled.
     """
-    digest = _digest_of_cookie(cookie)
-    if digest is None:
+    asked = live_with(cookie, now=now, idle=idle, absolute=absolute)
+    if asked is None:
         return None
-    statement = _WITH_ROLES if with_roles else _BY_COOKIE
-    asked = {"digest": digest, "now": now, "oldest_login": now - absolute, "oldest_seen": now - idle}
+    statement = _WITH_ROLES if with_roles else BY_COOKIE
     rows = (await session.execute(statement, asked)).all()
     if not rows:
         return None
-    current = _current(rows[0], frozenset(row.role for row in rows if row.role) if with_roles else frozenset())
+    current = read_session(rows[0], frozenset(row.role for row in rows if row.role) if with_roles else frozenset())
     if is_touch_due(current, now=now) and can_write(session):
         await touch(session, current.id, now=now)
     return current
 
 
-def _current(row: Row[Any], roles: frozenset[str]) -> CurrentSession:
+def live_with(cookie: str | None, *, now: datetime, idle: timedelta, absolute: timedelta) -> dict[str, Any] | None:
+    """The values of `BY_COOKIE`; nothing when the cookie is not one of ours."""
+    digest = _digest_of_cookie(cookie)
+    if digest is None:
+        return None
+    return {"digest": digest, "now": now, "oldest_login": now - absolute, "oldest_seen": now - idle}
+
+
+def read_session(row: Any, roles: frozenset[str] = frozenset()) -> CurrentSession:
+    """The session in a row of `BY_COOKIE`."""
     return CurrentSession(
         id=row.id,
         account_id=row.account_id,

@@ -56,18 +56,18 @@ async def test_a_consent_that_cannot_be_written_gives_no_code(shared_service: Se
     user, app = service.browser(), service.app("health")
     await service.ask(user, app, "health", ui_locales="en" if table == "consent_shown_texts" else "id")
     await user.log_in(name, service.password(name))
-    form = user.page.form_with("allow")
-    pairs = [*form.values(), ("decision", "allow")]
+    page = user.page.url
     async with failing(service.settings.url, table):
-        await user.send(form, pairs)
+        await user.allow()
         assert not user.is_at_app
         assert is_a_clean_failure(user.page.response), user.page.text
         assert await count(service, ConsentRecord.subject_id == account_id) == 0
         assert await count(service, Authorization.account_id == account_id) == 0
     # The page is still there, and the same press works once the database does.
-    await user.send(form, pairs)
+    await user.open(page)
+    await user.allow()
     assert (await service.redeem(app, "health", user.callback_parameters["code"], at=0)).status_code == 200
-    tell(f"COMMIT failed on {table}: {500}, nothing issued; {await check_invariants(service.database)}")
+    tell(f"COMMIT failed on {table}: an error page, nothing issued; {await check_invariants(service.database)}")
 
 
 @pytest.mark.threat("N92")
@@ -164,6 +164,35 @@ async def test_a_withdrawal_that_was_not_written_does_not_look_like_one(shared_s
     await user.send(form, form.values())
     assert user.page.status == 200
     assert await service.lives("health", login.access_token) == DEAD
+
+
+@pytest.mark.threat("N91")
+async def test_the_log_of_a_failed_write_has_none_of_its_values(shared_service: Service) -> None:
+    service = shared_service
+    name, _ = await new_citizen(service)
+    app, code = await service.agree(name, "health", user=service.browser(at=0))
+    async with failing(service.settings.url, "idp_audit_events", at_commit=False):
+        # A code that is another client's is recorded, or tried to.
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": app.redirect_uri}
+        assert (await service.token("population", at=0, **form)).status_code >= 500
+    log = service.processes[0].log
+    assert "the disk is full" in log
+    assert "[parameters:" not in log
+    assert code not in log
+
+
+@pytest.mark.threat("N92")
+async def test_a_fault_announces_that_the_connection_ends(shared_service: Service) -> None:
+    service = shared_service
+    name, _ = await new_citizen(service)
+    login = await service.log_in(name, "health")
+    async with failing(service.settings.url, "idp_refresh_tokens"):
+        # One connection: whoever is not told would lose every second request on it.
+        async with httpx2.AsyncClient(verify=False, limits=httpx2.Limits(max_connections=1)) as app:
+            for _ in range(10):
+                form = {"grant_type": "refresh_token", "refresh_token": login.refresh_token}
+                answer = await app.post(service.processes[0].url("/token"), data=form, headers=service.basic("health"))
+                assert (answer.status_code, answer.headers["connection"]) == (500, "close")
 
 
 def has_session(user: BrowserUser) -> bool:

@@ -148,9 +148,7 @@ async def test_a_withdrawal_is_felt_at_once(stage: Stage) -> None:
     (button,) = [form.buttons[0].id for form in stage.user.page.document.forms if form.action.endswith("/withdraw")]
     await stage.user.press(button)
     tokens = login["tokens"]
-    dead = await refused(
-        stage.node, "userinfo", access_token=tokens["access_token"], sub=login["claims"]["sub"]
-    )
+    dead = await refused(stage.node, "userinfo", access_token=tokens["access_token"], sub=login["claims"]["sub"])
     assert dead["status"] == 401
     assert (await stage.node.ask("introspect", token=tokens["access_token"]))["answer"] == {"active": False}
     gone = await refused(stage.node, "refresh", refresh_token=tokens["refresh_token"], parameters={})

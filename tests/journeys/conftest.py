@@ -1,13 +1,16 @@
 """What journeys share: somebody who registers apps, and the way through the door."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx2
 import pytest
 from fastapi import FastAPI
+from playwright.sync_api import Browser
 
 from idp.provider import Provider
+from tests.journeys.browsing import chromium
 from tests.support.clock import FakeClock
+from tests.support.demo import DemoProcess
 from tests.support.registrar import Registrar
 from tests.support.world import World
 
@@ -23,3 +26,20 @@ async def registrar(app: FastAPI, world: World, provider: Provider, clock: FakeC
         transport=httpx2.ASGITransport(app),
     ) as opened:
         yield opened
+
+
+# --- in a real browser -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
+    """The demonstration, for all tests of a module; each brings citizens of its own."""
+    with DemoProcess(tmp_path_factory.mktemp("demo")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of a module; each visit has cookies of its own."""
+    with chromium() as running:
+        yield running

@@ -1,13 +1,12 @@
 """The whole story in a real Chromium, JavaScript off: the demonstration, both languages, a phone and a desk."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode
 
 import pytest
 from playwright.sync_api import Browser, Route
 
-from tests.journeys.browsing import NARROW, WIDE, Visit, chromium
+from tests.journeys.browsing import NARROW, WIDE, Visit
 from tests.support.demo import DemoProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("browser")]
@@ -17,20 +16,6 @@ WORDS = {
     "id": {"purpose": "Mendaftar kunjungan ke puskesmas", "withdrawn": "Anda menarik persetujuan ini pada"},
     "en": {"purpose": "Register a visit to a health centre", "withdrawn": "You withdrew this on"},
 }
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
-    """The demonstration, for all tests here; each brings citizens of its own."""
-    with DemoProcess(tmp_path_factory.mktemp("demo")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests here; each visit has cookies of its own."""
-    with chromium() as running:
-        yield running
 
 
 @pytest.mark.parametrize("width", [NARROW, WIDE])
@@ -198,3 +183,22 @@ def test_an_answer_by_form_post_carries_a_hostile_state_and_runs_none_of_it(
     assert posted[-1]["state"] == [INJECTED]
     visit.close()
     assert visit.witness.trouble == []
+
+
+def test_the_witness_of_these_tests_sees_what_would_be_wrong(
+    demo: DemoProcess, browser: Browser, tmp_path: Path
+) -> None:
+    visit = Visit(browser, tmp_path, language="en", width=NARROW)
+
+    def spoil(route: Route) -> None:
+        answer = route.fetch()
+        injected = '<p style="color:red">x</p><img src="/nothing.png" width="600" height="10" alt="">'
+        route.fulfill(response=answer, body=answer.text().replace("<main", f"{injected}<main"))
+
+    visit.page.route(f"{demo.issuer}/", spoil)
+    visit.page.route("**/nothing.png", lambda route: route.abort("connectionrefused"))
+    visit.page.goto(f"{demo.issuer}/")
+    assert visit.overflow() != []
+    visit.close()
+    kinds = {trouble.split(" ")[0].rstrip(":") for trouble in visit.witness.trouble}
+    assert kinds >= {"policy", "failed", "console"}

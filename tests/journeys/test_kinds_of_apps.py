@@ -73,9 +73,7 @@ async def test_a_phone_app_may_listen_on_any_port_and_is_asked_every_time(
 
 
 @only_sqlite
-async def test_a_secret_of_somebody_else_opens_nothing(
-    world: World, user: BrowserUser, registrar: Registrar
-) -> None:
+async def test_a_secret_of_somebody_else_opens_nothing(world: World, user: BrowserUser, registrar: Registrar) -> None:
     app = world.app("health")
     thief = await registrar.app(redirect_uris=(app.redirect_uri,))
     await user.open(await app.authorization_url(scope=HEALTH_SCOPE))

@@ -109,7 +109,10 @@ async def test_an_opened_consent_shows_the_text_the_history_and_that_nobody_alte
     await console.officer.open(address)
     page = console.officer.page
     assert page.has("chain-intact")
-    assert [values["data-kind"] for _, values in page.document.elements if "data-kind" in values] == ["granted", "withdrawn"]
+    assert [values["data-kind"] for _, values in page.document.elements if "data-kind" in values] == [
+        "granted",
+        "withdrawn",
+    ]
     shown = page.document.text_by_id["shown-text"]
     assert "Mendaftar kunjungan ke puskesmas" in shown
     assert "Untuk memanggil Anda saat giliran tiba" in shown

@@ -219,7 +219,7 @@ async def test_fifty_wrong_passwords_at_once_count_fifty(shared_service: Service
     assert await guess(elsewhere, citizen, right) == 303
     await service.ask(known, service.app("health"), "health", prompt="login")
     assert await guess(known, citizen, right) == 303
-    print(f"50 wrong passwords: {dict(answers)}, each counted; the right one: 429 there, 303 elsewhere and at home")
+    tell(f"50 wrong passwords: {dict(answers)}, each counted; the right one: 429 there, 303 elsewhere and at home")
 
 
 # --- consent ---

@@ -20,7 +20,7 @@ from idp.authorize.parameters import AuthorizationRequest
 from idp.clients.management import ClientSpec, create_client
 from idp.provider import Provider
 from idp.sessions.store import start_session
-from idp.tokens.codes import AuthenticatedPerson, issue_code
+from idp.tokens.codes import KEEP, AuthenticatedPerson, new_code
 from keys.encoding import b64url_decode, b64url_encode, strict_json_loads
 from tests.consent.registry import a_purpose, grant_to, item
 
@@ -168,19 +168,19 @@ class World:
             "prompt": frozenset({"consent"}),
             "claims": ClaimsRequest.from_json(claims or {}),
         }
-        async with self.provider.database.transaction() as session:
-            return await issue_code(
-                session,
-                request=AuthorizationRequest(**{**asked, **changes}),
-                client=client,
-                person=citizen.login,
-                consent_id=consent_id,
-                granted=ITEMS,
-                subjects=self.provider.subjects,
-                settings=self.provider.settings,
-                now=now,
-                entropy=self.provider.entropy,
-            )
+        new = new_code(
+            request=AuthorizationRequest(**{**asked, **changes}),
+            client=client,
+            person=citizen.login,
+            consent_id=consent_id,
+            granted=ITEMS,
+            subjects=self.provider.subjects,
+            settings=self.provider.settings,
+            now=now,
+            entropy=self.provider.entropy,
+        )
+        await self.provider.database.driver.row(KEEP, new.row)
+        return new.code
 
     async def token(self, app: App, **form: str | None) -> httpx2.Response:
         """A token request of the app, with its secret in the header if it has one. `None` leaves a parameter out."""
