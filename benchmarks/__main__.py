@@ -101,7 +101,8 @@ def table(our: dict[str, Measured], peers: dict[str, Measured], *, memory: float
     """The figures as a table that people read."""
     lines = [
         "per second of the server's CPU; ES256, durable commits; peer: npm oidc-provider on the same PostgreSQL",
-        f"{'operation':<20}{'ours':>9}{'peer':>9}{'ratio':>7}{'µs':>7}{'db µs':>7}{'p50 ms':>8}{'p99 ms':>8}{'refused':>9}",
+        f"{'operation':<20}{'ours':>9}{'peer':>9}{'ratio':>7}{'µs':>7}{'db µs':>7}"
+        f"{'p50 ms':>8}{'p99 ms':>8}{'refused':>9}",
     ]
     for name, one in our.items():
         other = peers.get(name)

@@ -1,4 +1,4 @@
-"""Which PostgreSQL driver: the CPU time of this process for a look-up and for a durable insert, the same SQL through each.
+"""Which PostgreSQL driver: this process's CPU time for a look-up and for a durable insert, the same SQL through each.
 
 Run with DATABASE (host:port/name, trust authentication) and, for the second driver, psycopg installed:
 `python benchmarks/drivers.py 127.0.0.1:5432/bench`.

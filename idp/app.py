@@ -129,7 +129,7 @@ async def show_fault(request: Request, fault: Exception) -> Response:
     """A bug. What broke goes to the log; the reader learns only that it is our fault and that nothing was done."""
     log.error("fault", path=request.url.path, kind=type(fault).__name__, exc_info=fault)
     if "text/html" in request.headers.get("accept", ""):
-        answer = _pages(request).error(request, message="Something went wrong on our side.", status=500)
+        answer: Response = _pages(request).error(request, message="Something went wrong on our side.", status=500)
     else:
         answer = JSONResponse({"error": "server_error"}, status_code=500, headers={"Cache-Control": "no-store"})
     # The server closes the connection after a fault. Unannounced, the next request on it would be lost.

@@ -41,7 +41,11 @@ class Provider:
         database = Database(
             settings.url, pool_size=settings.database_pool_size, synchronous=settings.database_synchronous
         )
-        ring = await RingCache.start(database.reading, load_master_key(settings), now=clock())
+        try:
+            ring = await RingCache.start(database.reading, load_master_key(settings), now=clock())
+        except BaseException:
+            await database.dispose()  # a wrong master key must leave no open connection behind
+            raise
         return cls(
             settings=settings,
             clock=clock,

@@ -3,10 +3,9 @@
     [{"type": "satupintu_purpose", "purpose": "health-record", "datatypes": ["email"]}]
 
 `datatypes` are claims asked for besides those of the scopes and of the `claims` parameter.
-Spec: RFC 9396 §2, §3 (combined with `scope`), §5 (errors), §5.3 (unknown members), §7 (what was granted).
+Spec: RFC 9396 §2, §3 (combined with `scope`), §5 (errors), §5.3 (unknown members).
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,17 +31,6 @@ class PurposeDetail:
         said: dict[str, Any] = {"type": TYPE, "purpose": self.purpose}
         if self.datatypes:
             said["datatypes"] = list(self.datatypes)
-        return said
-
-    def as_granted(self, granted: Collection[str]) -> dict[str, Any]:
-        """What the app is told, and holds: its own words, less the data that the person refused.
-
-        A list that they emptied stays, because to name no data at all means something else.
-        Spec: RFC 9396 §7, §9.
-        """
-        said = self.to_json()
-        if self.datatypes:
-            said["datatypes"] = [name for name in self.datatypes if name in granted]
         return said
 
 

@@ -145,7 +145,6 @@ def prepare(provider: Provider, gathered: Gathered, step: Issue, *, now: datetim
         client=client,
         person=gathered.person,
         consent_id=step.consent.consent_id,
-        granted=step.consent.items,
         subjects=provider.subjects,
         settings=provider.settings,
         now=now,

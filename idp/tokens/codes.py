@@ -1,9 +1,9 @@
 """Authorization codes: 256 random bits that stand for one answered request. Rows keep their SHA-256.
 
-Spec: RFC 6749 §4.1.2; RFC 9700 §4.5; OpenID Connect Core §3.1.2.5; RFC 9396 §7.
+Spec: RFC 6749 §4.1.2; RFC 9700 §4.5; OpenID Connect Core §3.1.2.5.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -48,7 +48,6 @@ def new_code(
     client: RegisteredClient,
     person: AuthenticatedPerson,
     consent_id: str,
-    granted: Collection[str],
     subjects: Subjects,
     settings: Settings,
     now: datetime,
@@ -56,8 +55,7 @@ def new_code(
 ) -> NewCode:
     """A code for what was authorized. Its row is written, in the transaction of the consent, before the code leaves.
 
-    There is no code without a consent: `consent_id` is what every token from it is checked against, and `granted` are
-    the items of it that this request is answered with.
+    There is no code without a consent: `consent_id` is what every token from it is checked against.
     """
     code = new_token(entropy)
     offline = asks_offline_access(request, client)
@@ -80,7 +78,7 @@ def new_code(
         "scope": " ".join(scope),
         "resources": list(request.resources),
         "claims": request.claims.to_json(),
-        "authorization_details": [detail.as_granted(granted)] if detail is not None else [],
+        "authorization_details": [detail.to_json()] if detail is not None else [],
         "locale": " ".join(request.claims_locales) or None,
         "auth_time": person.auth_time,
         "acr": person.acr,

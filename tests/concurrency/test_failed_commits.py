@@ -186,13 +186,13 @@ async def test_a_fault_announces_that_the_connection_ends(shared_service: Servic
     service = shared_service
     name, _ = await new_citizen(service)
     login = await service.log_in(name, "health")
-    async with failing(service.settings.url, "idp_refresh_tokens"):
-        # One connection: whoever is not told would lose every second request on it.
-        async with httpx2.AsyncClient(verify=False, limits=httpx2.Limits(max_connections=1)) as app:
-            for _ in range(10):
-                form = {"grant_type": "refresh_token", "refresh_token": login.refresh_token}
-                answer = await app.post(service.processes[0].url("/token"), data=form, headers=service.basic("health"))
-                assert (answer.status_code, answer.headers["connection"]) == (500, "close")
+    # One connection: whoever is not told would lose every second request on it.
+    one = httpx2.AsyncClient(verify=False, limits=httpx2.Limits(max_connections=1))
+    async with failing(service.settings.url, "idp_refresh_tokens"), one as app:
+        for _ in range(10):
+            form = {"grant_type": "refresh_token", "refresh_token": login.refresh_token}
+            answer = await app.post(service.processes[0].url("/token"), data=form, headers=service.basic("health"))
+            assert (answer.status_code, answer.headers["connection"]) == (500, "close")
 
 
 def has_session(user: BrowserUser) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from idp.browser import SESSION_COOKIE
 from idp.clients.models import Client
 from idp.provider import Provider
+from idp.tokens.codes import NewCode
 from idp.tokens.models import Authorization
 from tests.idp.authorize_world import PASSWORD, World, make_world
 from tests.support.browser_user import BrowserUser
@@ -201,11 +202,11 @@ async def test_two_posts_of_one_decision_make_one_consent_and_one_code(world: Wo
 async def test_a_code_that_cannot_be_written_leaves_no_consent(
     world: World, user: BrowserUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: object, **__: object) -> str:
+    def broken(*_: object, **__: object) -> NewCode:
         raise OSError("the disk is full")
 
     await at_consent(world, user)
-    monkeypatch.setattr("idp.interaction.advance.issue_code", broken)
+    monkeypatch.setattr("idp.interaction.advance.new_code", broken)
     with pytest.raises(OSError, match="the disk is full"):
         await user.allow()
     assert await world.consents() == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from joserfc.jwk import ECKey, OKPKey
+from joserfc.jwk import ECKey, KeyParameters, OKPKey
 
 from tests.journeys.visiting import HEALTH_SCOPE, NIK
 from tests.support.browser_user import BrowserUser
@@ -87,7 +87,7 @@ async def refused(node: NodeApp, command: str, **parameters: Any) -> dict[str, A
 
 
 def key_of(alg: str) -> ECKey | OKPKey:
-    said = {"alg": alg, "kid": "app-1", "use": "sig"}
+    said: KeyParameters = {"alg": alg, "kid": "app-1", "use": "sig"}
     return ECKey.generate_key("P-256", said) if alg == "ES256" else OKPKey.generate_key("Ed25519", said)
 
 

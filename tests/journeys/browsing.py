@@ -1,6 +1,5 @@
 """A real Chromium, and a witness who writes down whatever goes wrong in it."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,8 +27,7 @@ def chromium() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     assert program is not None, "there is no Chromium on this machine"
     with sync_playwright() as playwright:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SATUPINTU_")}
-        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS), env=environment)
+        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
         try:
             yield browser
         finally:

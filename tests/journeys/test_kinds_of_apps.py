@@ -83,7 +83,8 @@ async def test_a_secret_of_somebody_else_opens_nothing(world: World, user: Brows
     with pytest.raises(OAuthError) as refused:
         await thief.redeem(user.callback_parameters["code"], code_verifier=app.attempt.code_verifier)
     assert refused.value.error == "invalid_grant"
-    assert await app.finish(user.callback_parameters)
+    login = await app.finish(user.callback_parameters)
+    assert (await userinfo(app, login.access_token))["sub"] == login.sub
 
 
 @only_sqlite

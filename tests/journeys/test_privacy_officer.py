@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -14,7 +14,6 @@ from tests.journeys.visiting import HEALTH_SCOPE, statuses, visit, withdraw
 from tests.support.browser_user import BrowserUser
 from tests.support.clock import FakeClock
 from tests.support.databases import only_sqlite
-from tests.support.registrar import Registrar
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -60,9 +59,7 @@ NEWEST_FIRST = ["expired", "refused", "withdrawn", "granted", "superseded", "gra
 
 
 @pytest.fixture
-async def console(
-    world: World, new_user: Callable[[], BrowserUser], provider: Provider, clock: FakeClock
-) -> AsyncIterator[Console]:
+async def console(world: World, new_user: Callable[[], BrowserUser], provider: Provider, clock: FakeClock) -> Console:
     """Siti agreed, changed her mind, took it back, refused the other app; Budi's agreement ran out."""
     siti, budi, officer = new_user(), new_user(), new_user()
     health, population = world.app("health"), world.app("population")
@@ -83,7 +80,7 @@ async def console(
     assert officer.page.path == "/login"
     await officer.log_in("ratna", world.password("ratna"))
     assert officer.page.path == "/console"
-    yield Console(officer, siti, world)
+    return Console(officer, siti, world)
 
 
 async def test_every_kind_of_event_is_there_and_filters_narrow_the_list(console: Console) -> None:

@@ -1,6 +1,7 @@
 """The claims parameter, authorization details and response modes: what is asked for, and how the answer comes."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,7 @@ async def test_the_answer_comes_by_form_post_when_asked_to(world: World, user: B
     ],
 )
 async def test_what_is_not_offered_is_refused_to_the_app_with_state_and_iss(
-    world: World, user: BrowserUser, parameters: dict[str, str], error: str
+    world: World, user: BrowserUser, parameters: dict[str, Any], error: str
 ) -> None:
     app = world.app("health")
     await user.open(await app.authorization_url(**parameters))
@@ -128,4 +129,5 @@ async def test_what_is_not_offered_is_refused_to_the_app_with_state_and_iss(
 
 @only_sqlite
 async def test_an_unknown_parameter_changes_nothing(world: World, user: BrowserUser) -> None:
-    assert await visit(world, user, world.app("health"), tracking="none-of-our-business")
+    login = await visit(world, user, world.app("health"), tracking="none-of-our-business")
+    assert "tracking" not in login.claims

@@ -1,6 +1,5 @@
 """A consent that is taken back: everything that rested on it is dead in the next request, one test for each kind."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
@@ -29,7 +28,7 @@ class Withdrawn:
 
 
 @pytest.fixture
-async def withdrawn(world: World, user: BrowserUser, clock: FakeClock) -> AsyncIterator[Withdrawn]:
+async def withdrawn(world: World, user: BrowserUser, clock: FakeClock) -> Withdrawn:
     """Every token worked a moment ago."""
     health, population = world.app("health"), world.app("population")
     login = await visit(world, user, health, scope=SCOPE)
@@ -39,7 +38,7 @@ async def withdrawn(world: World, user: BrowserUser, clock: FakeClock) -> AsyncI
     assert (await health.introspect(login.refresh_token))["active"] is True
     assert "code" in await ask_silently(user, health, scope=SCOPE)
     await withdraw(user, "Sehat Bersama")
-    yield Withdrawn(user, health, login, population, other)
+    return Withdrawn(user, health, login, population, other)
 
 
 async def test_the_access_token_is_dead_at_userinfo(withdrawn: Withdrawn) -> None:

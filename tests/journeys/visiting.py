@@ -1,6 +1,7 @@
 """The way through the door that most journeys take before they come to their point."""
 
 from collections.abc import Collection
+from typing import Any
 
 from tests.support.browser_user import UNTOUCHED, BrowserUser
 from tests.support.relying_party import Login, RelyingParty
@@ -19,7 +20,7 @@ async def visit(
     who: str = "siti",
     scope: str = HEALTH_SCOPE,
     items: Collection[str] = UNTOUCHED,
-    **parameters: str,
+    **parameters: Any,
 ) -> Login:
     """Opens the app, does whatever the door asks for, and comes back. `items` are the optional data to tick."""
     await user.open(await app.authorization_url(scope=scope, **parameters))

@@ -113,7 +113,7 @@ async def test_a_wrong_verifier_is_refused(stage: Stage, user: BrowserUser, web_
 
 @pytest.mark.threat("N26")
 async def test_a_challenge_stripped_on_the_way_is_noticed(stage: Stage, user: BrowserUser) -> None:
-    without = {"code_challenge": None, "code_challenge_method": None}
+    without: dict[str, Any] = {"code_challenge": None, "code_challenge_method": None}
     relaxed = await stage.world.app(require_pkce=False)
     code = await stage.code(user, relaxed, **without)
     assert refusal(await stage.world.redeem(relaxed, code)) == (400, "invalid_grant"), (
@@ -338,6 +338,6 @@ async def test_a_scope_that_was_not_registered_is_refused_everywhere(stage: Stag
         answer = await stage.world.token(web_app, grant_type="client_credentials", scope=scope)
         assert refusal(answer) == (400, "invalid_scope"), scope
     for scope in ("openid email", "openid offline_access", "openid admin", "openid identity"):
-        answer = told_to_app(await stage.authorize(web_app, scope=scope))
-        assert answer["error"] == "invalid_scope", scope
+        told = told_to_app(await stage.authorize(web_app, scope=scope))
+        assert told["error"] == "invalid_scope", scope
     assert await stage.issued() == (0, 0)

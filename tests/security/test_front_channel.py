@@ -1,5 +1,6 @@
 """N13 to N21: what passes through the browser cannot be read two ways, tampered with, leaked, or mixed up."""
 
+from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
@@ -81,8 +82,8 @@ async def test_who_asks_cannot_differ_between_query_body_and_request_object(stag
         answer = await stage.http.post(f"/authorize?{urlencode({name: value})}", content=sent, headers=FORM)
         assert is_a_page_only(answer), name
     for name, error in (("request", "request_not_supported"), ("request_uri", "request_uri_not_supported")):
-        answer = told_to_app(await stage.authorize(web_app, **{name: "https://other.test/object"}))
-        assert answer["error"] == error
+        told = told_to_app(await stage.authorize(web_app, **{name: "https://other.test/object"}))
+        assert told["error"] == error
     mismatched = await stage.world.token(
         web_app, grant_type="authorization_code", code="x", redirect_uri=CALLBACK, client_id=other.client_id
     )
@@ -259,7 +260,7 @@ async def test_an_answer_of_another_provider_is_refused_and_ours_always_says_who
     async with party:
         for mode in ("query", "form_post"):
             for changes, ends in (({}, "code"), ({"prompt": "none login"}, "error"), ({"scope": "email"}, "error")):
-                asked = {"scope": "openid profile", "response_mode": mode, **changes}
+                asked: dict[str, Any] = {"scope": "openid profile", "response_mode": mode, **changes}
                 await user.open(await party.authorization_url(**asked))
                 if not user.is_at_app and user.page.path == "/login":
                     await user.log_in("siti", PASSWORD)

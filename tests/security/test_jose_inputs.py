@@ -268,7 +268,17 @@ def malformed_claims(door: Door, now: int) -> list[dict[str, Any]]:
         *({"sub": value} for value in (..., [door.claims()["sub"]], 1)),
     ]
     if door.name != "access token":  # its audience is in the database, where no token can change it
-        others = (..., "", [], 1, {}, [door.aud, "https://evil.test"], [door.aud, 1], door.aud[:-1], door.aud + "/x")
+        others: tuple[Any, ...] = (
+            ...,
+            "",
+            [],
+            1,
+            {},
+            [door.aud, "https://evil.test"],
+            [door.aud, 1],
+            door.aud[:-1],
+            door.aud + "/x",
+        )
         changes += [{"aud": value} for value in others]
     if door.name == "assertion":
         changes += [{"sub": "app-other"}, {"jti": ...}, {"jti": ""}, {"jti": 1}, {"jti": ["x"]}, {"exp": now + 311}]

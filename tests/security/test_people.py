@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from consent.agencies import create_agency
 from consent.models import ConsentRecord
@@ -122,7 +122,7 @@ async def test_the_officers_console_is_shut_to_citizens_and_strangers(
     await stage.tokens(user, web_app)
     account_id = await stage.account("siti")
     async with stage.provider.database.reading() as session:
-        consent_id = await session.scalar(select(ConsentRecord.id))
+        consent_id = (await session.scalars(select(ConsentRecord.id))).one()
     paths = ("", "/consents", f"/consents/{consent_id}", "/export?format=csv", "/export?format=jsonl", "/actions")
     stranger = new_user()
     for path in paths:
@@ -138,7 +138,7 @@ async def test_the_officers_console_is_shut_to_citizens_and_strangers(
         answer = await officer.client.get(f"https://idp.test/console{path}", follow_redirects=True)
         assert answer.status_code == 200, path
     async with stage.provider.database.transaction() as session:
-        await session.execute(RoleGrant.__table__.delete())
+        await session.execute(delete(RoleGrant))
     await officer.open("/console")
     assert officer.page.status in {403, 404}, "a role that was taken away is gone with the next request"
 

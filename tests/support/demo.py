@@ -1,4 +1,4 @@
-"""The demonstration as a newcomer runs it: `satupintu demo run`, three real processes, in a folder of the test's own."""
+"""The demonstration as a newcomer runs it: `satupintu demo run`, three real processes, in a test's own folder."""
 
 import json
 import os

@@ -117,7 +117,7 @@ class Registrar:
             )
 
 
-class SignedAssertion(PrivateKeyJWT):  # type: ignore[misc]  # Authlib has no types for it
+class SignedAssertion(PrivateKeyJWT):
     """Authlib's method with a minute's lifetime: its own default is an hour, which the provider refuses."""
 
     def sign(self, auth: Any, token_endpoint: str) -> str:

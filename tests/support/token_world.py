@@ -173,7 +173,6 @@ class World:
             client=client,
             person=citizen.login,
             consent_id=consent_id,
-            granted=ITEMS,
             subjects=self.provider.subjects,
             settings=self.provider.settings,
             now=now,
