@@ -41,9 +41,8 @@ async def measure(driver: str, where: str) -> None:
             before = time.process_time()
             await run(operation)
             spent.append((time.process_time() - before) / PER_ROUND * 1e6)
-        print(
-            f"{driver:<9}{name:<20}{statistics.median(spent):7.0f} µs CPU   (spread {min(spent):.0f} to {max(spent):.0f})"
-        )
+        spread = f"(spread {min(spent):.0f} to {max(spent):.0f})"
+        print(f"{driver:<9}{name:<20}{statistics.median(spent):7.0f} µs CPU   {spread}")
     await engine.dispose()
 
 
