@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from fastapi import FastAPI
+from xdist.remote import Producer
 
 from idp.app import create_app
 from idp.database import Database
@@ -21,11 +22,18 @@ from tests.support.databases import BOTH, copy_sqlite, postgresql_template, sqli
 from tests.support.keyring import install_keys_at
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresqlServer, postgresql_server, run_apart, unique_name
+from tests.support.scheduling import GroupScheduling
 from tests.support.server import ServerProcess
 from tests.support.server_nursery import ServerNursery
 from tests.support.service import Service, run_service
 from tests.support.settings import settings_for
 from tests.support.world import World, make_world
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling | None:
+    """Tests of one group go to one worker."""
+    return GroupScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(scope="session")

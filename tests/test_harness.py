@@ -19,6 +19,7 @@ from starlette.routing import Route
 from tests.support.browser_user import BrowserUser
 from tests.support.clock import FakeClock
 from tests.support.html import read_html
+from tests.support.scheduling import group_of
 from tests.support.world import World
 
 ROOT = Path(__file__).parents[1]
@@ -158,3 +159,11 @@ async def test_a_whole_login_with_the_tools(
     assert (await other.finish(user.callback_parameters)).sub != login.sub
 
     assert new_user() is not user
+
+
+def test_every_group_of_tests_is_known_to_the_scheduler() -> None:
+    modules = [path for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__)]
+    marked = {str(path.relative_to(ROOT)) for path in modules if "xdist_group(" in path.read_text(encoding="utf-8")}
+    assert marked
+    assert {module for module in marked if group_of(module) is None} == set()
+    assert group_of("tests/test_harness.py") is None

@@ -14,7 +14,7 @@ from tests.support.node import NodeApp, Refused
 from tests.support.registrar import Registrar
 from tests.support.service import PASSWORD, Service
 
-pytestmark = [pytest.mark.anyio, pytest.mark.node, pytest.mark.processes]
+pytestmark = [pytest.mark.anyio, pytest.mark.node, pytest.mark.processes, pytest.mark.xdist_group("processes")]
 
 SCOPE = f"{HEALTH_SCOPE} offline_access"
 CALLBACK = "https://antrean.test/callback"

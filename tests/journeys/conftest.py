@@ -31,15 +31,18 @@ async def registrar(app: FastAPI, world: World, provider: Provider, clock: FakeC
 # --- in a real browser -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
-    """The demonstration, for all tests of a module; each brings citizens of its own."""
+    """The demonstration, for all tests; each brings citizens of its own."""
     with DemoProcess(tmp_path_factory.mktemp("demo")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of a module; each visit has cookies of its own."""
+    """One Chromium for all tests of a module; each visit has cookies of its own.
+
+    No longer than that: while it runs, so does an event loop, and no other can.
+    """
     with chromium() as running:
         yield running

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from idp.authorize.parameters import MAX_CHARS
 from keys.encoding import b64url_decode
@@ -112,8 +113,10 @@ async def test_the_page_of_a_fault_is_harmless_and_tells_nothing(stage: Stage, m
     monkeypatch.setattr(stage.provider.database, "reading", broken)
     transport = httpx2.ASGITransport(stage.application, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=HOST) as client:
-        page = await client.get("/", headers={"Accept": "text/html"})
-        answer = await client.get("/userinfo", headers={"Authorization": "Bearer x.y.z"})
+        with capture_logs() as logs:
+            page = await client.get("/", headers={"Accept": "text/html"})
+            answer = await client.get("/userinfo", headers={"Authorization": "Bearer x.y.z"})
+    assert logs[0]["event"] == "fault"
     assert page.status_code == 500
     assert_is_harmless("fault", page)
     for one in (page, answer):

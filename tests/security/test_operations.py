@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpx2
 import pytest
 from sqlalchemy import select, text
+from structlog.testing import capture_logs
 
 from idp.audit import AuditEvent
 from idp.database import Database
@@ -91,7 +92,7 @@ async def test_no_secret_of_a_whole_journey_is_in_the_servers_log_or_in_its_data
     await service.redeem(app, "health", code, at=0)
     await service.refresh("health", "CANARY-refresh-token", at=0)
     canaries["invented token"] = "CANARY-refresh-token"
-    await user.open(f"/authorize?code={code}&client_id=CANARY\r\n&redirect_uri=x")
+    await user.open(f"/authorize?code={code}&client_id=CANARY%0d%0a&redirect_uri=x")
     await user.open("/my/consents")
     canaries |= {f"cookie {number}": value for number, value in enumerate(cookies_of(user))}
     await user.open("/end_session", id_token_hint=second["id_token"])
@@ -146,13 +147,17 @@ CANARY: Final = "CANARY: relation at 10.1.2.3"
 
 
 @asynccontextmanager
-async def outage(database: Database, what: str) -> AsyncIterator[None]:
-    """Breaks the database itself, so that no driver and no cache of ours is spared; afterwards it is whole again."""
+async def outage(database: Database, what: str) -> AsyncIterator[list[Any]]:
+    """Breaks the database itself, so that no driver and no cache of ours is spared; afterwards it is whole again.
+
+    Gives what was logged meanwhile.
+    """
     tables = [name for base in METADATA for name in base.tables]
     begin, end = (_without_tables if what == "every statement" else _without_writing)(database, tables)
     await _run(database, begin)
     try:
-        yield
+        with capture_logs() as logs:
+            yield logs
     finally:
         await _run(database, end)
 
@@ -229,7 +234,7 @@ async def test_without_its_database_the_provider_gives_and_confirms_nothing(
             ("GET", "/console", {}, cookie_header),
         ]
     before = await stage.issued()
-    async with outage(stage.provider.database, broken):
+    async with outage(stage.provider.database, broken) as logs:
         for method, address, sent, headers in requests:
             answer = await outage_client.request(method, address, data=sent or None, headers=headers)
             assert answer.status_code in {500, 503}, (address, answer.status_code)
@@ -237,6 +242,7 @@ async def test_without_its_database_the_provider_gives_and_confirms_nothing(
             assert "CANARY" not in answer.text, address
             assert not re.search(r'"(access_token|refresh_token|id_token|active|sub)"', answer.text), address
             assert "set-cookie" not in answer.headers, address
+            assert logs.pop()["event"] == "fault", address
     assert await stage.issued() == before
     assert await stage.sessions_alive() == 1
     redeemed = await stage.world.redeem(web_app, code)
