@@ -138,7 +138,7 @@ ENGLISH: Final = Sentences(
     ),
     identifier="The app always receives one identifier, so that it knows you when you come back.",
     required=("Needed for this service", "The app receives it"),
-    optional="You may refuse it",
+    optional="You may refuse",
     retention="{agency} keeps this data for {period} at most.",
     no_retention="{agency} does not keep this data after using it.",
     validity=(

@@ -57,5 +57,4 @@ def configure_logs() -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", StandardError())),
-        cache_logger_on_first_use=True,
     )

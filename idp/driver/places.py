@@ -7,6 +7,10 @@ import asyncio
 from collections import deque
 
 
+class AllBusy(Exception):
+    """Nobody gave a place back in time. Not a `TimeoutError`: the caller was not slow, we were."""
+
+
 class Places:
     """A number of places, given in the order of asking."""
 
@@ -16,7 +20,7 @@ class Places:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self) -> None:
-        """Takes a place; whoever takes one gives it back. Error: `TimeoutError` when none is free for too long."""
+        """Takes a place; whoever takes one gives it back. Error: `AllBusy` when none is free for too long."""
         if self._free:
             self._free -= 1
             return
@@ -46,4 +50,4 @@ class Places:
 
 def _too_long(turn: asyncio.Future[None]) -> None:
     if not turn.done():
-        turn.set_exception(TimeoutError("every connection to the database was busy for too long"))
+        turn.set_exception(AllBusy("every connection to the database was busy for too long"))

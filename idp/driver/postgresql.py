@@ -50,7 +50,7 @@ class _Compiled:
     moments: tuple[str, ...]
 
     def arguments(self, values: Values) -> list[Any]:
-        """The values, in the order of the text. Errors: `ValueError` for a naive datetime, `KeyError` for none."""
+        """The values in order. Errors: `ValueError` for a naive datetime, `KeyError` for a value that was not given."""
         for name in self.moments:
             moment = values[name]
             if moment is not None and moment.tzinfo is None:
@@ -138,7 +138,13 @@ class PostgresqlDriver:
 
 
 async def _connect(options: Mapping[str, Any]) -> Any:
-    connection = await asyncpg.connect(**options, record_class=_Record, max_cached_statement_lifetime=0)
+    try:
+        connection = await asyncpg.connect(
+            **options, record_class=_Record, max_cached_statement_lifetime=0, timeout=_WAIT_SECONDS
+        )
+    except TimeoutError:
+        # Where requests are read, a `TimeoutError` is the sender's fault.
+        raise ConnectionError("the database did not answer in time") from None
     try:
         # Our column types in Python are text for a UUID and plain values for JSON. Set here, they cost no look at each
         # column of each row. The json module writes every integer; orjson only reads, which is where the time goes.

@@ -19,7 +19,7 @@ from tests.consent.registry import a_purpose, notice_of
 from tests.support.clock import FakeClock
 
 # Change this together with `EDITION`, and only together: the sentences are evidence.
-DIGEST_OF_EDITION_1 = "d9de063e54bfe07769fa075ac3243d1ff43d9a0968a5393c43ff1ccf8c31b955"
+DIGEST_OF_EDITION_1 = "bb99f755c16783cde7d6f55109931d99eac6d9dcd24664ba4e118aa9bb96534a"
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from idp.cli import main
 from idp.demo.world import PURPOSES
@@ -37,7 +38,7 @@ class Result:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Runs a command as `satupintu` would, on a database in an empty folder."""
     monkeypatch.setenv("SATUPINTU_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("SATUPINTU_ISSUER", "http://localhost:8000")
@@ -51,7 +52,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         said = capsys.readouterr()
         return Result(int(ended.value.code or 0), said.out, said.err)
 
-    return run
+    yield run
+    structlog.reset_defaults()
 
 
 @pytest.fixture

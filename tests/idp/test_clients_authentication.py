@@ -157,19 +157,15 @@ async def test_an_unknown_client_and_a_wrong_secret_get_the_same_answer_and_are_
 @pytest.mark.threat("N54")
 async def test_wrong_secrets_and_unknown_clients_take_the_same_time(world: World) -> None:
     """The check itself, without HTTP and database, whose noise would hide any difference."""
-    app = await world.app()
-    client = await world.provider.clients.get(app.client_id, world.provider.clock())
+    app, provider = await world.app(), world.provider
+    client = await provider.clients.get(app.client_id, provider.clock())
     first_wrong, last_wrong = "!" + app.secret[1:], app.secret[:-1] + "!"
     cases = {"unknown": (None, last_wrong), "first": (client, first_wrong), "last": (client, last_wrong)}
     taken: dict[str, list[int]] = {name: [] for name in cases}
     for _ in range(700):
         for name, (registered, secret) in cases.items():
             attempt = Attempt(
-                presented=Presented("x", secret),
-                client=registered,
-                settings=world.provider.settings,
-                database=world.provider.database,
-                now=world.provider.clock(),
+                Presented("x", secret), registered, provider.settings, provider.database, provider.clock()
             )
             started = time.perf_counter_ns()
             with pytest.raises(NotAuthenticated):

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import bindparam, insert, select, text, update
 
 from idp.database import Database
-from idp.driver.places import Places
+from idp.driver.places import AllBusy, Places
 from idp.driver.postgresql import PostgresqlDriver
 from idp.driver.statement import Once, Statement
 from idp.tokens.tables import ACCESS_TOKENS, AUTHORIZATIONS, REFRESH_TOKENS
@@ -301,7 +301,7 @@ async def test_a_look_up_does_not_wait_for_a_writer(database: Database, family: 
 async def test_nobody_waits_for_ever_for_a_place() -> None:
     places = Places(1, seconds=0.05)
     await places.take()
-    with pytest.raises(TimeoutError):
+    with pytest.raises(AllBusy):
         await places.take()
     places.give_back()
     await asyncio.wait_for(places.take(), 1)

@@ -26,6 +26,12 @@ PASSWORD: Final = "kunci-yang-panjang-sekali"
 SCOPE: Final = "openid profile email"
 FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
+#: Every address that there is, but for those below `/my/consents/` and `/console/`, and the health checks.
+HOST: Final = "https://idp.test"
+PAGES: Final = ("/", "/login", "/sign-in", "/consent", "/select-account", "/end_session", "/my/consents", "/console")
+PROTOCOL: Final = ("/authorize", "/token", "/userinfo", "/introspect", "/revoke")
+PUBLIC: Final = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks")
+
 
 @functools.cache
 def password_hash() -> str:

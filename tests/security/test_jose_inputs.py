@@ -3,13 +3,13 @@
 The doors are a client's assertion, an ID token as a hint at `/authorize` and at `/end_session`, and an access token.
 """
 
-import asyncio
 import json
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -19,7 +19,7 @@ from sqlalchemy import update
 from idp.clients.management import ClientRefused, ClientSpec, create_client
 from idp.clients.models import Client
 from keys.local import LocalSigner
-from keys.signer import Signer
+from tests.security.doors import DOORS, ISSUER, Door, assertion_door, door_of
 from tests.security.forging import (
     segment,
     signed,
@@ -27,114 +27,22 @@ from tests.security.forging import (
     with_other_signature,
     with_public_key_as_secret,
 )
-from tests.security.stage import Stage, refusal, told_to_app
+from tests.security.stage import Stage
 from tests.support.assertions import AssertionKey, carrying
 from tests.support.browser_user import BrowserUser
 from tests.support.databases import only_sqlite
 from tests.support.statements import statements
-from tests.support.token_world import App, claims_in
+from tests.support.token_world import App
 
 pytestmark = [pytest.mark.anyio, only_sqlite]
 
-ISSUER: Final = "https://idp.test"
-DOORS: Final = ("assertion", "hint at authorize", "hint at logout", "access token")
 every_door = pytest.mark.parametrize("door", DOORS, indirect=True)
-
-
-@dataclass
-class Door:
-    """One way in: whose key is believed there, what an honest token says, and whether a token is let in."""
-
-    name: str
-    signer: Signer
-    jwk: Mapping[str, Any]
-    typ: str
-    claims: Callable[[], dict[str, Any]]
-    lets_in: Callable[[str], Awaitable[bool]]
-    #: The names that an honest token has for its sender and for us.
-    iss: str
-    aud: str
-
-    async def genuine(self, **changes: Any) -> str:
-        """A true token, with changes to its claims; `...` leaves one out."""
-        said = {name: value for name, value in {**self.claims(), **changes}.items() if value is not ...}
-        return await signed(self.signer, said, typ=self.typ)
-
-
-def ring_jwk(stage: Stage, alg: str) -> dict[str, Any]:
-    kid = stage.provider.keys.signer_for(alg).kid
-    return next(dict(jwk) for jwk in stage.provider.keys.public_jwks() if jwk["kid"] == kid)
-
-
-async def assertion_door(stage: Stage) -> Door:
-    key = AssertionKey()
-    app = await stage.world.app(token_endpoint_auth_method="private_key_jwt", jwks=key.jwks)
-    number = iter(range(10_000))
-
-    def claims() -> dict[str, Any]:
-        now = int(stage.clock().timestamp())
-        said = {"iss": app.client_id, "sub": app.client_id, "aud": ISSUER, "iat": now, "exp": now + 60}
-        return {**said, "jti": f"assertion-{next(number)}"}
-
-    async def lets_in(token: str) -> bool:
-        form = {**carrying(token), "client_id": app.client_id, "grant_type": "client_credentials"}
-        answer = await stage.http.post("/token", data={**form, "scope": "reports:read"})
-        if answer.status_code == 200:
-            return True
-        assert refusal(answer) in {(401, "invalid_client"), (400, "invalid_request")}, answer.text
-        return False
-
-    signer = LocalSigner(key.alg, key.jwk["kid"], key.private)
-    return Door("assertion", signer, key.jwk, "JWT", claims, lets_in, iss=app.client_id, aud=ISSUER)
-
-
-async def hint_door(stage: Stage, user: BrowserUser, name: str) -> Door:
-    app = await stage.world.app(id_token_signed_response_alg="RS256")
-    id_token = (await stage.tokens(user, app))["id_token"]
-
-    async def lets_in_at_authorize(token: str) -> bool:
-        error = told_to_app(await stage.authorize(app, id_token_hint=token, prompt="none"))["error"]
-        assert error in {"login_required", "invalid_request"}
-        return error == "login_required"
-
-    async def lets_in_at_logout(token: str) -> bool:
-        await user.open("/end_session", id_token_hint=token)
-        asks_or_refuses = user.page.has("logout-yes") or user.page.status == 400
-        assert asks_or_refuses == (await stage.sessions_alive() == 1)
-        return not asks_or_refuses
-
-    lets_in = lets_in_at_authorize if name == "hint at authorize" else lets_in_at_logout
-    signer = stage.provider.keys.signer_for("RS256")
-    jwk = ring_jwk(stage, "RS256")
-    return Door(name, signer, jwk, "JWT", lambda: claims_in(id_token), lets_in, iss=ISSUER, aud=app.client_id)
-
-
-async def access_token_door(stage: Stage, user: BrowserUser) -> Door:
-    app = await stage.world.app()
-    access_token = (await stage.tokens(user, app))["access_token"]
-
-    async def lets_in(token: str) -> bool:
-        answer = await stage.world.userinfo(token)
-        if answer.status_code == 200:
-            return True
-        assert refusal(answer) in {(401, "invalid_token"), (400, "invalid_request")}, answer.text
-        assert await stage.world.introspect(app, token or "x") == {"active": False}
-        return False
-
-    signer, jwk = stage.provider.keys.signer_for("ES256"), ring_jwk(stage, "ES256")
-    return Door("access token", signer, jwk, "at+jwt", lambda: claims_in(access_token), lets_in, iss=ISSUER, aud=ISSUER)
 
 
 @pytest.fixture
 async def door(request: pytest.FixtureRequest, stage: Stage, user: BrowserUser) -> Door:
     """The way in that the test is run at."""
-    match request.param:
-        case "assertion":
-            return await assertion_door(stage)
-        case "access token":
-            return await access_token_door(stage, user)
-        case name:
-            return await hint_door(stage, user, name)
+    return await door_of(request.param, stage, user)
 
 
 async def none_let_in(door: Door, tokens: list[str]) -> None:
@@ -217,21 +125,29 @@ async def test_fifty_unknown_key_names_cost_one_look_at_the_database(stage: Stag
 # --- N39: a token does not bring its own key ---
 
 
-@asynccontextmanager
-async def canary(body: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A listener on loopback that would serve the attacker's keys, and counts who comes."""
-    hits: list[bytes] = []
+@contextmanager
+def canary(body: bytes) -> Iterator[tuple[str, list[str]]]:
+    """A server on loopback, in a thread of its own, that hands out the attacker's keys and notes who came for them."""
+    hits: list[str] = []
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hits.append(await reader.readline())
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-        await writer.drain()
-        writer.close()
+    class Canary(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            hits.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}/jwks", hits
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Canary) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/jwks", hits
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @every_door
@@ -239,7 +155,7 @@ async def canary(body: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
 async def test_a_key_that_the_token_brings_or_points_at_is_neither_used_nor_fetched(door: Door) -> None:
     own = AssertionKey("RS256" if door.signer.alg == "RS256" else "ES256")
     signer = LocalSigner(own.alg, own.jwk["kid"], own.private)
-    async with canary(json.dumps(own.jwks).encode()) as (address, hits):
+    with canary(json.dumps(own.jwks).encode()) as (address, hits):
         headers: list[dict[str, Any]] = []
         for named in ({"kid": own.jwk["kid"]}, {"kid": door.signer.kid}, {"kid": ...}, {"kid": address}):
             headers += [
@@ -251,7 +167,6 @@ async def test_a_key_that_the_token_brings_or_points_at_is_neither_used_nor_fetc
             ]
         claims = door.claims()
         await none_let_in(door, [await signed(signer, claims, typ=door.typ, **header) for header in headers])
-        await asyncio.sleep(0.05)
     assert hits == []
 
 

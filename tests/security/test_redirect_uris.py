@@ -173,6 +173,8 @@ async def test_only_a_native_app_has_a_free_port_and_only_on_its_own_machine(
     others = ("https://127.0.0.1:51004/cb", "http://127.0.0.1:51004/cb/x", "http://127.0.0.1:51004/cb?x", *ports)
     await all_refused(stage, native, [*(f"http://{host}:51004/cb" for host in hosts), *others])
     await all_refused(stage, web, ["https://rp.test:8443/cb", "https://rp.test:443/cb", "http://127.0.0.1:51004/cb"])
+    at_home = await registered(stage, ("http://127.0.0.1:8001/cb",), development=True)
+    await all_refused(stage, at_home, ["http://127.0.0.1:51004/cb", "http://127.0.0.1/cb", "http://localhost:8001/cb"])
 
 
 @pytest.mark.threat("N9", "N4", "N5", "N6", "N10")

@@ -60,7 +60,8 @@ async def authenticate(
         verified = await _verify(method, attempt)
     except NotAuthenticated as reason:
         await _record_failure(provider, presented, method, reason=str(reason), now=now)
-        raise InvalidClient("client authentication failed", detail=str(reason)) from None
+        told = str(reason) if reason.told else "client authentication failed"
+        raise InvalidClient(told, detail=str(reason)) from None
     return AuthenticatedClient(registration=verified, method=method.name)
 
 

@@ -16,7 +16,14 @@ from idp.settings import Settings
 
 
 class NotAuthenticated(Exception):
-    """What was presented does not hold. The reason goes to the log, never to the client."""
+    """What was presented does not hold. The reason goes to the log.
+
+    To the client goes only what it may know after its own key has signed (`told`): what to change.
+    """
+
+    def __init__(self, reason: str, *, told: bool = False) -> None:
+        super().__init__(reason)
+        self.told = told
 
 
 @dataclass(frozen=True, slots=True)

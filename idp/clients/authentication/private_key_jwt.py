@@ -90,7 +90,7 @@ def audiences_for(client: RegisteredClient, settings: Settings) -> frozenset[str
 def check_subject(claims: Mapping[str, Any], *, expected_client_id: str) -> None:
     """`sub` is the client, as `iss` is. Spec: RFC 7523 §3 (2)."""
     if claims["sub"] != expected_client_id:
-        raise NotAuthenticated("sub must be the client_id")
+        raise NotAuthenticated("sub of the assertion must be the client_id", told=True)
 
 
 def check_lifetime(claims: Mapping[str, Any], *, now: datetime) -> datetime:
@@ -100,7 +100,7 @@ def check_lifetime(claims: Mapping[str, Any], *, now: datetime) -> datetime:
     """
     expires_at = datetime.fromtimestamp(claims["exp"], UTC)
     if expires_at > now + MAX_LIFETIME + SKEW:
-        raise NotAuthenticated("the assertion lives for more than five minutes")
+        raise NotAuthenticated("the assertion must not live for more than five minutes", told=True)
     return expires_at
 
 
@@ -108,7 +108,7 @@ def check_jti(claims: Mapping[str, Any]) -> str:
     """`jti`, without which once could not mean once. Spec: RFC 7523 §3 (7)."""
     jti = claims["jti"]
     if not isinstance(jti, str) or not jti:
-        raise NotAuthenticated("jti is malformed")
+        raise NotAuthenticated("jti of the assertion must be a string", told=True)
     return jti
 
 
