@@ -1,8 +1,13 @@
 // A relying party on npm's openid-client, which nobody here wrote. It reads one JSON command a line and answers with one
 // JSON line: the test plays the person's browser, this script plays the app. Every signature is verified, also where TLS
 // alone would do.
+import { webcrypto } from 'node:crypto'
 import * as readline from 'node:readline'
 import * as client from 'openid-client'
+
+// Node.js 18, which Debian 12 has, keeps these two to itself.
+globalThis.crypto ??= webcrypto
+globalThis.CryptoKey ??= webcrypto.CryptoKey
 
 let config
 let expected
