@@ -8,8 +8,7 @@ import argparse
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
@@ -18,28 +17,78 @@ import psutil
 from benchmarks import ours, peer
 from benchmarks.operations import Measured, Request, measure
 from tests.support.ports import free_port
-from tests.support.postgres import postgresql_server
+from tests.support.postgres import PostgresqlServer, postgresql_server
 
 ORDER = ("discovery", "jwks", "client_credentials", "code", "refresh", "introspection", "userinfo", "authorize")
+Figures = dict[str, Measured]
 
 
-def postgresql_pids() -> list[int]:
-    """Every process of PostgreSQL servers on this machine."""
-    return [one.pid for one in psutil.process_iter(["name"]) if one.info["name"] == "postgres"]
+@dataclass(frozen=True)
+class Bench:
+    """The place that both sides are measured in: one PostgreSQL, one core for the server, one for everything else."""
 
+    server: PostgresqlServer
+    folder: Path
+    count: int
+    seconds: float
+    server_core: int
+    load_core: int
 
-def run_all(requests: dict[str, list[Request]], run: Callable[[str, list[Request]], Measured]) -> dict[str, Measured]:
-    """Each operation once, the small ones warmed up first."""
-    results = {}
-    for name in ORDER:
-        if name in requests:
-            results[name] = run(name, requests[name])
-    return results
+    def postgresql_pids(self) -> list[int]:
+        """The PostgreSQL server's processes: the one that listens, and those that it started."""
+        port = self.server.maintenance.port
+        listening = [
+            one.pid
+            for one in psutil.net_connections("tcp")
+            if one.pid and one.status == psutil.CONN_LISTEN and one.laddr.port == port
+        ]
+        return [child for pid in listening for child in (pid, *(c.pid for c in psutil.Process(pid).children()))]
 
+    def pin(self, pid: int) -> None:
+        """Keeps a measured server alone on its core, and PostgreSQL off it."""
+        psutil.Process(pid).cpu_affinity([self.server_core])
+        for database in self.postgresql_pids():
+            psutil.Process(database).cpu_affinity([self.load_core])
 
-def pin(pid: int, core: int) -> None:
-    """Keeps a process and its threads on one core."""
-    psutil.Process(pid).cpu_affinity([core])
+    def run_all(self, requests: dict[str, list[Request]], *, url: str, pid: int) -> Figures:
+        """Each operation once."""
+        self.pin(pid)
+        return {
+            name: measure(
+                name,
+                requests[name],
+                url=url,
+                pid=pid,
+                database_pids=self.postgresql_pids(),
+                folder=self.folder,
+                core=self.load_core,
+                seconds=self.seconds,
+            )
+            for name in ORDER
+            if name in requests
+        }
+
+    def ours(self) -> tuple[Figures, float]:
+        """Our figures, and our memory at rest in MiB."""
+        port = free_port()
+        base = f"http://127.0.0.1:{port}"
+        with ours.serving(self.server.create_database("ours"), self.folder, port=port) as (process, prepared):
+            memory = psutil.Process(process.pid).memory_info().rss / 2**20
+            requests = asyncio.run(ours.operations(base, f"http://localhost:{port}", prepared, count=self.count))
+            return self.run_all(requests, url=base, pid=process.pid), memory
+
+    def peers(self) -> Figures:
+        """The peer's figures; none when it does not run on this machine."""
+        if not peer.is_possible():
+            return {}
+        port = free_port()
+        try:
+            with peer.serving(self.server.create_database("peer"), self.folder, port=port, count=self.count) as peers:
+                pid, requests = peers
+                return self.run_all(requests, url=f"http://127.0.0.1:{port}", pid=pid)
+        except peer.PeerFailed as failed:
+            print(f"the peer is left out: {failed}")
+            return {}
 
 
 def main() -> None:
@@ -50,50 +99,18 @@ def main() -> None:
     options.add_argument("--json", type=Path, help="write the figures to this file as well")
     chosen = options.parse_args()
     cores = sorted(os.sched_getaffinity(0))
-    server_core, load_core = cores[0], cores[-1]
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
-        folder.chmod(0o755)
+        folder.chmod(0o755)  # PostgreSQL runs as another user
         with postgresql_server(folder, durable=True) as server:
-            for pid in postgresql_pids():
-                pin(pid, load_core)
-
-            def measuring(url: str, pid: int) -> Callable[[str, list[Request]], Measured]:
-                def run(name: str, requests: list[Request]) -> Measured:
-                    return measure(
-                        name,
-                        requests,
-                        url=url,
-                        pid=pid,
-                        database_pids=postgresql_pids(),
-                        folder=folder,
-                        core=load_core,
-                        seconds=chosen.seconds,
-                    )
-
-                return run
-
-            port = free_port()
-            with ours.serving(server.create_database("ours"), folder, port=port) as (process, prepared):
-                base, issuer = f"http://127.0.0.1:{port}", f"http://localhost:{port}"
-                requests = asyncio.run(ours.operations(base, issuer, prepared, count=chosen.count))
-                pin(process.pid, server_core)
-                memory = psutil.Process(process.pid).memory_info().rss / 2**20
-                our_results = run_all(requests, measuring(base, process.pid))
-            peer_results: dict[str, Measured] = {}
-            if peer.is_possible():
-                port = free_port()
-                with peer.serving(server.create_database("peer"), folder, port=port, count=chosen.count) as (
-                    pid,
-                    asked,
-                ):
-                    pin(pid, server_core)
-                    peer_results = run_all(asked, measuring(f"http://127.0.0.1:{port}", pid))
-    print(table(our_results, peer_results, memory=memory))
+            bench = Bench(server, folder, chosen.count, chosen.seconds, server_core=cores[0], load_core=cores[-1])
+            our_figures, memory = bench.ours()
+            peer_figures = bench.peers()
+    print(table(our_figures, peer_figures, memory=memory))
     if chosen.json:
-        figures = {"ours": our_results, "peer": peer_results}
+        sides = {"ours": our_figures, "peer": peer_figures}
         chosen.json.write_bytes(
-            orjson.dumps({side: {name: asdict(one) for name, one in rows.items()} for side, rows in figures.items()})
+            orjson.dumps({side: {name: asdict(one) for name, one in rows.items()} for side, rows in sides.items()})
         )
 
 

@@ -72,26 +72,26 @@ def create_app(settings: Settings, *, clock: Clock = system_clock, entropy: Entr
     app.add_exception_handler(PageRefusal, show_refusal)
     app.add_exception_handler(OAuthError, answer_refusal)
     app.add_exception_handler(Exception, show_fault)
-    app.lane = FastLane(app, hot_routes(), max_bytes=settings.max_body_bytes)
+    app.lane = FastLane(app, hot_routes(settings), max_bytes=settings.max_body_bytes)
     return app
 
 
-def hot_routes() -> list[Route]:
+def hot_routes(settings: Settings) -> list[Route]:
     """What apps call all day. These have the fast lane."""
     return [
         Route("/token", token.token, methods=["POST", "OPTIONS"]),
         Route("/userinfo", userinfo.userinfo, methods=["GET", "POST", "OPTIONS"]),
         Route("/introspect", introspection.introspect, methods=["POST"]),
         Route("/authorize", authorize.authorize, methods=["GET", "POST"]),
+        *discovery.routes(settings),
     ]
 
 
 def protocol_routes(settings: Settings) -> list[BaseRoute]:
     """What apps call. Plain Starlette routes, the busiest first."""
     return [
-        *hot_routes(),
+        *hot_routes(settings),
         Route("/revoke", revocation.revoke, methods=["POST", "OPTIONS"]),
-        *discovery.routes(settings),
         *health.routes(),
     ]
 

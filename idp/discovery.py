@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from idp.accounts.profile import CLAIMS, CLAIMS_OF_SCOPE
 from idp.authorize.checks import CODE_CHALLENGE_METHODS, DISPLAYS, PROMPTS, RESPONSE_MODES
@@ -75,7 +75,7 @@ def metadata(settings: Settings) -> dict[str, Any]:
     }
 
 
-def routes(settings: Settings) -> list[BaseRoute]:
+def routes(settings: Settings) -> list[Route]:
     """The documents, made once, and the keys.
 
     With an issuer that has a path, RFC 8414 puts the path behind the well-known part and OpenID Connect before it. A

@@ -10,7 +10,7 @@ from joserfc.jwk import ECKey, KeyParameters, OKPKey
 
 from tests.journeys.visiting import HEALTH_SCOPE, NIK
 from tests.support.browser_user import BrowserUser
-from tests.support.node import NodeApp, Refused
+from tests.support.node import NodeApp, Refused, node_major
 from tests.support.registrar import Registrar
 from tests.support.service import PASSWORD, Service
 
@@ -91,6 +91,12 @@ def key_of(alg: str) -> ECKey | OKPKey:
     return ECKey.generate_key("P-256", said) if alg == "ES256" else OKPKey.generate_key("Ed25519", said)
 
 
+def unless_too_old(case: str) -> Any:
+    """The case; left out where Node.js is older than RFC 9864, and knows Ed25519 by the name of EdDSA only."""
+    too_old = case.endswith("Ed25519") and node_major() < 20
+    return pytest.param(case, marks=pytest.mark.skipif(too_old, reason="this Node.js does not know Ed25519 by name"))
+
+
 WAYS: dict[str, Callable[[], dict[str, Any]]] = {
     "client_secret_basic": lambda: {"auth": "client_secret_basic"},
     "client_secret_post": lambda: {"auth": "client_secret_post"},
@@ -100,7 +106,7 @@ WAYS: dict[str, Callable[[], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [unless_too_old(way) for way in WAYS])
 async def test_an_app_finds_everything_by_discovery_and_lives_its_whole_life(stage: Stage, way: str) -> None:
     await stage.discover(**WAYS[way]())
     login = await stage.log_in()
@@ -180,7 +186,7 @@ async def test_a_service_acts_for_itself_and_another_checks_its_token(stage: Sta
     assert (told["active"], told["client_id"], told["aud"]) == (True, caller, api)
 
 
-@pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"])
+@pytest.mark.parametrize("alg", [unless_too_old(alg) for alg in ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")])
 async def test_the_library_verifies_every_signature_that_we_offer(stage: Stage, alg: str) -> None:
     await stage.discover(id_token_signed_response_alg=alg)
     login = await stage.log_in()  # the script has the library verify the signature with our published keys

@@ -7,6 +7,7 @@ async with NodeApp(packages) as app:
 
 import asyncio
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +24,14 @@ class Refused(Exception):
     def __init__(self, told: dict[str, Any]) -> None:
         super().__init__(json.dumps(told))
         self.told = told
+
+
+def node_major() -> int:
+    """The main version of the Node.js on this machine, 0 when there is none."""
+    if shutil.which("node") is None:
+        return 0
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    return int(said.removeprefix("v").split(".")[0])
 
 
 def installed_packages(lock: Path) -> Path:
