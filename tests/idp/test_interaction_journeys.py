@@ -7,6 +7,7 @@ from idp.audit import AuditEvent
 from idp.interaction.models import Interaction
 from idp.provider import Provider
 from tests.idp.authorize_world import PASSWORD, World, make_world
+from tests.idp.consent_page import agreed, at_consent
 from tests.support.browser_user import BrowserUser
 
 pytestmark = pytest.mark.anyio
@@ -16,23 +17,6 @@ pytestmark = pytest.mark.anyio
 async def world(provider: Provider) -> World:
     """An agency, a purpose, an app and two people."""
     return await make_world(provider)
-
-
-async def at_consent(world: World, user: BrowserUser, username: str = "siti", **changes: str | None) -> BrowserUser:
-    """A person who has logged in and sees the consent page."""
-    await user.open(world.address(**changes))
-    await user.log_in(username, PASSWORD)
-    assert user.page.path == "/consent", user.page.text
-    return user
-
-
-async def agreed(world: World, user: BrowserUser, username: str = "siti", **changes: str | None) -> BrowserUser:
-    """A person who has agreed to everything."""
-    await at_consent(world, user, username, **changes)
-    await user.allow(items={"email", "gender"})
-    assert "code" in user.callback_parameters
-    world.clock.advance(1)  # ids sort by time
-    return user
 
 
 async def test_a_first_visit_logs_in_agrees_and_comes_back_with_a_code(world: World, user: BrowserUser) -> None:

@@ -14,6 +14,7 @@ from idp.provider import Provider
 from idp.tokens.codes import NewCode
 from idp.tokens.models import Authorization
 from tests.idp.authorize_world import PASSWORD, World, make_world
+from tests.idp.consent_page import agreed, at_consent
 from tests.support.browser_user import BrowserUser
 
 pytestmark = pytest.mark.anyio
@@ -23,23 +24,6 @@ pytestmark = pytest.mark.anyio
 async def world(provider: Provider) -> World:
     """An agency, a purpose, an app and two people."""
     return await make_world(provider)
-
-
-async def at_consent(world: World, user: BrowserUser, username: str = "siti", **changes: str | None) -> BrowserUser:
-    """A person who has logged in and sees the consent page."""
-    await user.open(world.address(**changes))
-    await user.log_in(username, PASSWORD)
-    assert user.page.path == "/consent", user.page.text
-    return user
-
-
-async def agreed(world: World, user: BrowserUser, username: str = "siti", **changes: str | None) -> BrowserUser:
-    """A person who has agreed to everything."""
-    await at_consent(world, user, username, **changes)
-    await user.allow(items={"email", "gender"})
-    assert "code" in user.callback_parameters
-    world.clock.advance(1)  # ids sort by time
-    return user
 
 
 # --- whose page it is ---

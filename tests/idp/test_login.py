@@ -5,56 +5,32 @@ import statistics
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
-import httpx2
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from idp.accounts.directory import disable_account
 from idp.accounts.models import Account
 from idp.audit import AuditEvent
 from idp.browser import BROWSER_COOKIE, SESSION_COOKIE, csrf_token, decode_secret
-from idp.database import Database
 from idp.interaction.models import Interaction
 from idp.login.endpoint import BUSY, INCOMPLETE, WRONG
 from idp.provider import Provider
 from idp.sessions.models import LoginSession
 from tests.idp.authorize_world import PASSWORD, World, make_world
+from tests.idp.login_page import at_login, hidden, post, rows
 from tests.support.browser_user import BrowserUser
 from tests.support.databases import only_sqlite
 
 pytestmark = pytest.mark.anyio
 
 NewUser = Callable[[], BrowserUser]
-ENGLISH = {"ui_locales": "en"}
 
 
 @pytest.fixture
 async def world(provider: Provider) -> World:
     return await make_world(provider)
-
-
-async def at_login(user: BrowserUser, world: World, **changes: str | None) -> BrowserUser:
-    await user.open(world.address(**{**ENGLISH, **changes}))
-    assert user.page.path == "/login"
-    return user
-
-
-async def rows(database: Database, table: type[Any]) -> list[Any]:
-    async with database.reading() as session:
-        return list(await session.scalars(select(table)))
-
-
-async def post(user: BrowserUser, fields: dict[str, str], **headers: str) -> httpx2.Response:
-    """Sends the login form as a program would, with whatever fields and headers."""
-    return await user.client.post(f"{user.issuer}/login", data=fields, headers=headers, follow_redirects=False)
-
-
-def hidden(user: BrowserUser) -> dict[str, str]:
-    """What the login form sends unasked."""
-    return {field.name: field.value for field in user.page.form_with("continue").fields if field.kind == "hidden"}
 
 
 # --- logging in ---

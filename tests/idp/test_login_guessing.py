@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
-import httpx2
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from idp.audit import AuditEvent
@@ -17,39 +15,17 @@ from idp.login.known_browsers import KnownBrowser
 from idp.provider import Provider
 from idp.schema import METADATA
 from tests.idp.authorize_world import PASSWORD, World, make_world
+from tests.idp.login_page import at_login, hidden, post, rows
 from tests.support.browser_user import BrowserUser
 
 pytestmark = pytest.mark.anyio
 
 NewUser = Callable[[], BrowserUser]
 
-ENGLISH = {"ui_locales": "en"}
-
 
 @pytest.fixture
 async def world(provider: Provider) -> World:
     return await make_world(provider)
-
-
-async def at_login(user: BrowserUser, world: World, **changes: str | None) -> BrowserUser:
-    await user.open(world.address(**{**ENGLISH, **changes}))
-    assert user.page.path == "/login"
-    return user
-
-
-async def rows(database: Database, table: type[Any]) -> list[Any]:
-    async with database.reading() as session:
-        return list(await session.scalars(select(table)))
-
-
-async def post(user: BrowserUser, fields: dict[str, str], **headers: str) -> httpx2.Response:
-    """Sends the login form as a program would, with whatever fields and headers."""
-    return await user.client.post(f"{user.issuer}/login", data=fields, headers=headers, follow_redirects=False)
-
-
-def hidden(user: BrowserUser) -> dict[str, str]:
-    """What the login form sends unasked."""
-    return {field.name: field.value for field in user.page.form_with("continue").fields if field.kind == "hidden"}
 
 
 # --- guessing ---
