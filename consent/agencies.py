@@ -74,6 +74,6 @@ def _check(*, code: str, names: Mapping[str, str], contact: str, privacy_contact
     if website is None:
         return
     fault = fault_in(website, most=500)
-    # A page links to it: "javascript:" in an address would run on our own origin.
-    if fault is not None or not website.startswith(("https://", "http://")):
+    # Should a page ever link to it: "javascript:" would run on our own origin, and http can be forged on the way.
+    if fault is not None or not website.startswith("https://"):
         raise AgencyRefused("the website must be an https address")

@@ -9,6 +9,6 @@ from idp.settings import Settings
 
 def make() -> FastAPI:
     """The provider of the settings in the environment."""
-    settings = Settings()
+    settings = Settings.from_environment()
     configure_logs()
     return create_app(settings)

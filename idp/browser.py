@@ -64,15 +64,6 @@ def set_browser(response: Response, secret: bytes) -> None:
     _set(response, BROWSER_COOKIE, b64url_encode(secret), max_age=BROWSER_MAX_AGE)
 
 
-def ensure_browser(request: Request, response: Response, entropy: Entropy) -> bytes:
-    """The browser's secret; a browser without one gets it with this response."""
-    secret = browser_of(request)
-    if secret is None:
-        secret = entropy.token_bytes(SECRET_BYTES)
-        set_browser(response, secret)
-    return secret
-
-
 def session_cookie_of(request: Request) -> str | None:
     """The value of the session cookie, as sent. It proves nothing until `current_session` has found its row."""
     return request.cookies.get(SESSION_COOKIE)

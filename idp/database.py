@@ -71,7 +71,7 @@ def _reading_options(is_sqlite: bool) -> dict[str, Any]:
 
 def _driver(engine: AsyncEngine, connections: int) -> Driver:
     # asyncpg is there for CPython only; SQLite does without.
-    from idp.driver.postgresql import PostgresqlDriver  # noqa: PLC0415
+    from idp.driver.postgresql import PostgresqlDriver  # noqa: PLC0415 - see above
 
     return PostgresqlDriver(engine, connections=connections)
 

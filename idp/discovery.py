@@ -1,7 +1,7 @@
 """What the provider says of itself, so that an app needs its issuer and nothing else.
 
-Each list is read from the code that implements it; nothing is announced that is not there. The documents are made from
-the settings alone: no header of a request can change a word of them.
+Most lists are read from the code that implements them; nothing is announced that is not there. The documents are made
+from the settings alone: no header of a request can change a word of them.
 Spec: OpenID Connect Discovery 1.0 §3, §4; RFC 8414 §2, §3; RFC 9207 §3; RFC 9396 §10; RFC 7517 §5.
 """
 
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from idp.accounts.profile import CLAIMS, CLAIMS_OF_SCOPE
-from idp.authorize.checks import CODE_CHALLENGE_METHODS, DISPLAYS, PROMPTS, RESPONSE_MODES
+from idp.authorize.checks import CODE_CHALLENGE_METHODS, PROMPTS, RESPONSE_MODES
 from idp.authorize.details import TYPE as PURPOSE_DETAIL
 from idp.clients.algorithms import SIGNING_ALGORITHMS
 from idp.clients.authentication.authenticate import METHODS
@@ -61,7 +61,7 @@ def metadata(settings: Settings) -> dict[str, Any]:
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "code_challenge_methods_supported": list(CODE_CHALLENGE_METHODS),
-        "display_values_supported": list(DISPLAYS),
+        "display_values_supported": ["page"],  # the others are accepted, and get the same page
         "prompt_values_supported": list(PROMPTS),
         "claim_types_supported": ["normal"],
         "claims_supported": [*PROTOCOL_CLAIMS, *CLAIMS],

@@ -100,12 +100,6 @@ class ConsentRequired(OAuthError):
     code = "consent_required"
 
 
-class InteractionRequired(OAuthError):
-    """`prompt=none`, and somebody would have to do something else."""
-
-    code = "interaction_required"
-
-
 class AccountSelectionRequired(OAuthError):
     """`prompt=none`, and somebody would have to choose an account."""
 
@@ -148,13 +142,6 @@ class InsufficientScope(OAuthError):
 
     code = "insufficient_scope"
     status = 403
-
-
-class ServerError(OAuthError):
-    """Something broke here; the client may try again."""
-
-    code = "server_error"
-    status = 500
 
 
 class TemporarilyUnavailable(OAuthError):

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import structlog
-from sqlalchemy import CursorResult, delete, select, text
+from sqlalchemy import CursorResult, and_, delete, exists, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -20,14 +20,16 @@ from idp.database import Base
 from idp.interaction.models import Interaction
 from idp.provider import Provider
 from idp.replay import UsedOnce
+from idp.sessions.models import LoginSession
 from idp.throttle import Throttle
-from idp.tokens.models import AccessToken, RefreshToken
+from idp.tokens.models import AccessToken, Authorization, RefreshToken
 from keys.ring import advance
 
 log = structlog.get_logger()
 
 EVERY_SECONDS = 60.0
 BATCH = 1000
+MOST_BATCHES = 200  # a step's share of one sweep: what is left waits for the next
 KEEP_SPENT = timedelta(days=1)
 LEADER_LOCK = 0x5A70_0001
 
@@ -68,6 +70,28 @@ def delete_expired(
     return step
 
 
+async def delete_dead_authorizations(provider: Provider, session: AsyncSession) -> int:
+    """Deletes a batch of authorizations from which nothing can come any more, once their tokens' rows are gone.
+
+    Without offline access that is as soon as the last access token has expired. What was agreed to stays, in `consent`.
+    """
+    now = provider.clock()
+    settings = provider.settings
+    last_code = now - KEEP_SPENT - timedelta(seconds=settings.code_lifetime + settings.access_token_lifetime)
+    over = or_(
+        Authorization.refresh_expires_at < now - KEEP_SPENT,
+        and_(Authorization.created_at < last_code, or_(~Authorization.offline, Authorization.redeemed_at.is_(None))),
+    )
+    has_tokens = or_(
+        exists().where(AccessToken.authorization_id == Authorization.id),
+        exists().where(RefreshToken.authorization_id == Authorization.id),
+    )
+    batch = select(Authorization.id).where(over, ~has_tokens).limit(BATCH).scalar_subquery()
+    done = await session.execute(delete(Authorization).where(Authorization.id.in_(batch)))
+    assert isinstance(done, CursorResult)
+    return done.rowcount
+
+
 STEPS: tuple[Step, ...] = (
     advance_keys,
     expire_consents,
@@ -76,6 +100,8 @@ STEPS: tuple[Step, ...] = (
     delete_expired(UsedOnce, UsedOnce.identifier, UsedOnce.expires_at),
     delete_expired(AccessToken, AccessToken.jti, AccessToken.expires_at),
     delete_expired(RefreshToken, RefreshToken.token_sha256, RefreshToken.expires_at),
+    delete_dead_authorizations,
+    delete_expired(LoginSession, LoginSession.id, LoginSession.expires_at),
 )
 
 
@@ -120,9 +146,15 @@ async def sweep(provider: Provider) -> dict[str, int]:
     """Every step once, unless another process is at it."""
     done: dict[str, int] = {}
     for step in STEPS:
-        async with provider.database.transaction() as session, leadership(provider, session) as leads:
-            if leads:
-                done[getattr(step, "__name__", "step")] = await step(provider, session)
+        for _ in range(MOST_BATCHES):
+            async with provider.database.transaction() as session, leadership(provider, session) as leads:
+                if not leads:
+                    break
+                changed = await step(provider, session)
+            name = getattr(step, "__name__", "step")
+            done[name] = done.get(name, 0) + changed
+            if changed < BATCH:
+                break
     return done
 
 

@@ -44,8 +44,8 @@ def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
     return {name: "***" if name in SECRET_NAMES else value for name, value in event.items()}
 
 
-def configure_logs() -> None:
-    """Every log line goes to standard error as one line of JSON (which escapes line breaks: no forged lines)."""
+def configure_logs(*, level: int = logging.INFO) -> None:
+    """Log lines of `level` and above go to standard error, each as one line of JSON (which escapes line breaks)."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -55,6 +55,6 @@ def configure_logs() -> None:
             mask_secrets,
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", StandardError())),
     )

@@ -157,4 +157,4 @@ def _engine(url: str) -> AsyncEngine:
 def _make_folder(url: str) -> None:
     prefix, _, path = url.partition(":///")
     if prefix.startswith("sqlite") and path and not path.startswith(":memory:"):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, String, delete
+from sqlalchemy import Index, String
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -34,9 +34,3 @@ async def use_once(session: AsyncSession, *, kind: str, issuer: str, identifier:
         .returning(UsedOnce.identifier)
     )
     return (await session.execute(statement)).scalar_one_or_none() is not None
-
-
-async def forget_expired(session: AsyncSession, *, now: datetime) -> int:
-    """Deletes what can no longer be replayed."""
-    done = await session.execute(delete(UsedOnce).where(UsedOnce.expires_at < now))
-    return int(getattr(done, "rowcount", 0))

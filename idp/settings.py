@@ -1,5 +1,6 @@
 """Every setting, read once at boot. Unsafe combinations refuse to start and say why."""
 
+import os
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -9,13 +10,14 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+PREFIX = "SATUPINTU_"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Settings(BaseSettings):
     """Settings come from the environment (`SATUPINTU_…`). Durations are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="SATUPINTU_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     issuer: str = "http://localhost:8000"
     mode: Literal["development", "production"] = "development"
@@ -47,6 +49,18 @@ class Settings(BaseSettings):
     trusted_proxies: tuple[str, ...] = ()
     max_body_bytes: int = Field(default=65536, ge=4096)
     default_locale: Literal["id", "en"] = "id"
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """The settings of the environment. Error: `ValueError`, also for a name that is no setting.
+
+        A misspelt name would otherwise leave the default in force, and nobody would know.
+        """
+        ours = [name for name in os.environ if name.upper().startswith(PREFIX)]
+        unknown = sorted(name for name in ours if name[len(PREFIX) :].lower() not in cls.model_fields)
+        if unknown:
+            raise ValueError(f"there is no setting {', '.join(unknown)}")
+        return cls()
 
     @field_validator("issuer")
     @classmethod

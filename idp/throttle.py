@@ -5,15 +5,18 @@ apart by the database, not by luck. Who is refused depends on where the guess co
 
 - a browser in which this account has logged in before has a count of its own, so that strangers who guess at a
   citizen's account never shut the citizen out;
-- any other browser shares the counts of its network address (for this account, and for all accounts together, which
-  bounds spraying) and of all strangers at this account, which bounds guessing from many addresses.
+- any other browser shares the counts of its network address (for all accounts together, which bounds spraying, and for
+  this account) and of all strangers at this account, which bounds guessing from many addresses.
+
+The wider a count, the later it is touched: a guess that its own address has no room for does not count against the
+others, or one machine could fill the count of all strangers and shut everybody else out.
 
 Spec: NIST SP 800-63B-4 §3.2.2; OWASP Authentication Cheat Sheet.
 """
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -52,11 +55,24 @@ class Attempt:
     retry_after: timedelta
 
 
-async def count_attempt(database: Database, buckets: Mapping[str, int], *, window: timedelta, now: datetime) -> Attempt:
-    """Counts one attempt in every bucket (a bucket's number is its limit), and says whether all still have room.
+_ALLOWED: Final = Attempt(allowed=True, first_refused=False, retry_after=timedelta(0))
 
-    One statement in a transaction of its own, committed when this returns.
+
+async def count_attempt(
+    database: Database, stages: Sequence[Mapping[str, int]], *, window: timedelta, now: datetime
+) -> Attempt:
+    """Counts one attempt, stage by stage, until one has no room; says whether all had.
+
+    A stage is buckets with their limits: one statement in a transaction of its own, committed when this returns.
     """
+    for buckets in stages:
+        counted = await _count(database, buckets, window=window, now=now)
+        if not counted.allowed:
+            return counted
+    return _ALLOWED
+
+
+async def _count(database: Database, buckets: Mapping[str, int], *, window: timedelta, now: datetime) -> Attempt:
     # In one order everywhere, or two attempts that share two buckets wait for each other for ever.
     values = [{"bucket": name, "count": 1, "window_started_at": now} for name in sorted(buckets)]
     insert = sqlite_insert if database.is_sqlite else postgresql_insert
@@ -73,7 +89,7 @@ async def count_attempt(database: Database, buckets: Mapping[str, int], *, windo
         rows = (await session.execute(counted)).all()
     full = [(bucket, count, started_at) for bucket, count, started_at in rows if count > buckets[bucket]]
     if not full:
-        return Attempt(allowed=True, first_refused=False, retry_after=timedelta(0))
+        return _ALLOWED
     return Attempt(
         allowed=False,
         first_refused=any(count == buckets[bucket] + 1 for bucket, count, _ in full),
@@ -95,15 +111,21 @@ async def give_back(session: AsyncSession, *, own: Iterable[str], shared: Iterab
 
 @dataclass(frozen=True, slots=True)
 class LoginBuckets:
-    """The counts that one login attempt is subject to, with their limits."""
+    """The counts that one login attempt is subject to, with their limits, in the order in which they are touched."""
 
+    address: Mapping[str, int]
     own: Mapping[str, int]
-    shared: Mapping[str, int]
+    strangers: Mapping[str, int]
 
     @property
-    def all(self) -> dict[str, int]:
-        """Every bucket and its limit."""
-        return {**self.own, **self.shared}
+    def stages(self) -> tuple[Mapping[str, int], ...]:
+        """The stages of `count_attempt`."""
+        return tuple(stage for stage in (self.address, self.own, self.strangers) if stage)
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """The buckets that are other people's too."""
+        return (*self.address, *self.strangers)
 
 
 def login_buckets(
@@ -118,14 +140,13 @@ def login_buckets(
 ) -> LoginBuckets:
     """The buckets of an attempt at this (normalised) username, whether or not there is such a person."""
     if browser_is_known:
-        return LoginBuckets(own={_bucket(key, "known", username, browser_digest.hex()): per_account}, shared={})
+        own = {_bucket(key, "known", username, browser_digest.hex()): per_account}
+        return LoginBuckets(address={}, own=own, strangers={})
     network = network_of(address)
     return LoginBuckets(
+        address={_bucket(key, "address", network): per_address},
         own={_bucket(key, "account and address", username, network): per_account},
-        shared={
-            _bucket(key, "address", network): per_address,
-            _bucket(key, "strangers", username): per_account * STRANGERS_FACTOR,
-        },
+        strangers={_bucket(key, "strangers", username): per_account * STRANGERS_FACTOR},
     )
 
 

@@ -28,7 +28,7 @@ _B64TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 class NoToken(InvalidToken):
-    """No token came at all: the answer says how to send one, and names no error. Spec: RFC 6750 §3.1."""
+    """No token came at all: the answer says how to send one, and nothing else. Spec: RFC 6750 §3.1."""
 
 
 @for_registered_origins("GET", "POST")
@@ -116,7 +116,9 @@ async def _signed(provider: Provider, client: RegisteredClient, claims: dict[str
 def _refuse(request: Request, refused: OAuthError) -> Response:
     log.info("refused", path=request.url.path, error=refused.code, reason=refused.detail or refused.description)
     if isinstance(refused, NoToken):
-        response = error_answer(refused, challenge=bearer_challenge(None))
+        response = Response(
+            status_code=refused.status, headers={**NO_STORE, "WWW-Authenticate": bearer_challenge(None)}
+        )
     elif isinstance(refused, InsufficientScope):
         response = error_answer(refused, challenge=bearer_challenge(refused, scope="openid"))
     else:

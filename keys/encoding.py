@@ -84,7 +84,7 @@ def strict_json_loads(data: bytes | str, *, max_bytes: int) -> Any:
     """Reads JSON that can only be read one way. Raises `MalformedEncoding` on everything else.
 
     Refused: more than `max_bytes`, invalid UTF-8, duplicate member names, NaN and infinities (also written `1e400`),
-    nesting beyond 32, half surrogates, numbers of thousands of digits.
+    nesting beyond 32, half surrogates, integers that a double cannot hold.
 
     Spec: RFC 8259 §4, §9; RFC 7493 §2; RFC 7515 §4
     """
@@ -97,7 +97,11 @@ def strict_json_loads(data: bytes | str, *, max_bytes: int) -> Any:
     try:
         text = raw.decode("utf-8")
         value = json.loads(
-            text, object_pairs_hook=_unique_members, parse_constant=_no_constant, parse_float=_finite_float
+            text,
+            object_pairs_hook=_unique_members,
+            parse_constant=_no_constant,
+            parse_float=_finite_float,
+            parse_int=_exact_int,
         )
         if "\\ud" in text.lower():
             json.dumps(value, ensure_ascii=False).encode()
@@ -125,6 +129,13 @@ def _unique_members(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise MalformedEncoding(f"{name} is not JSON")
+
+
+def _exact_int(text: str) -> int:
+    # Others read numbers as doubles (RFC 8259 §6): beyond 2^53 - 1 two readers may see two numbers.
+    if len(text) > 17 or abs(number := int(text)) > _LARGEST_EXACT_INTEGER:
+        raise MalformedEncoding("an integer too large for a double")
+    return number
 
 
 def _finite_float(text: str) -> float:

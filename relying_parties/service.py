@@ -200,11 +200,11 @@ class Service:
 
 
 def run(words: Words) -> None:
-    """Serves the app on APP_PORT, of this machine only unless APP_HOST says otherwise."""
+    """Serves the app on APP_PORT, for this machine only."""
     service = Service(words, Registration.from_environment())
     uvicorn.run(
         service.application(),
-        host=os.environ.get("APP_HOST", "127.0.0.1"),
+        host="127.0.0.1",
         port=int(os.environ["APP_PORT"]),
         log_level="warning",
     )

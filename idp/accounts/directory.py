@@ -2,7 +2,6 @@
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -16,6 +15,7 @@ from idp.accounts.models import Account, RoleGrant
 from idp.accounts.password_policy import refuse_weak
 from idp.accounts.profile import check_profile
 from idp.sessions.store import end_all
+from idp.tokens.revoke import revoke_all_of
 from keys.entropy import Entropy, new_id
 
 MAX_USERNAME: Final = 200
@@ -25,18 +25,6 @@ class Role(StrEnum):
     """What an account may do besides being a citizen."""
 
     PRIVACY_OFFICER = "privacy_officer"
-    OPERATOR = "operator"
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimsSource:
-    """What claims are made of."""
-
-    id: str
-    profile: Mapping[str, Any]
-    locale: str | None
-    updated_at: datetime
-    disabled_at: datetime | None
 
 
 def normalise_username(username: str) -> str:
@@ -95,18 +83,6 @@ async def find_by_username(session: AsyncSession, username: str) -> Account | No
     return found.scalar_one_or_none()
 
 
-async def load_for_claims(session: AsyncSession, account_id: str) -> ClaimsSource | None:
-    """What a person's claims are made of."""
-    row = (
-        await session.execute(
-            select(Account.id, Account.profile, Account.locale, Account.updated_at, Account.disabled_at).where(
-                Account.id == account_id
-            )
-        )
-    ).one_or_none()
-    return ClaimsSource(*row) if row is not None else None
-
-
 async def require_account(session: AsyncSession, username: str) -> Account:
     """The account of this name. Error: `AccountRefused` when there is none."""
     account = await find_by_username(session, username)
@@ -125,11 +101,12 @@ async def disable_account(session: AsyncSession, *, username: str, now: datetime
         account.disabled_at = now
         await session.flush()
     await end_all(session, account.id, now=now)
+    await revoke_all_of(session, account.id, because="account_disabled", now=now)
     return account
 
 
 async def enable_account(session: AsyncSession, *, username: str) -> Account:
-    """Opens a disabled account again; its ended sessions stay ended. Error: `AccountRefused` when there is none."""
+    """Opens a disabled account again; its sessions and tokens stay dead. Error: `AccountRefused` when there is none."""
     account = await require_account(session, username)
     account.disabled_at = None
     await session.flush()
@@ -137,11 +114,12 @@ async def enable_account(session: AsyncSession, *, username: str) -> Account:
 
 
 async def set_password(session: AsyncSession, account_id: str, *, password_hash: str, now: datetime) -> None:
-    """Gives the account a new password and ends every session that began under the old one."""
+    """Gives the account a new password, and ends every session and token that came of the old one."""
     await session.execute(
         update(Account).where(Account.id == account_id).values(password_hash=password_hash, password_changed_at=now)
     )
     await end_all(session, account_id, now=now)
+    await revoke_all_of(session, account_id, because="password_changed", now=now)
 
 
 async def grant_role(session: AsyncSession, *, username: str, role: str, granted_by: str, now: datetime) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from idp.authorize.json_parameter import NotStrictJson, parse_json_parameter
 from idp.errors import InvalidRequest
 
-MAX_BYTES: Final = 16_384
+MAX_BYTES: Final = 4_096
 MAX_NAMES: Final = 100
 MAX_NAME: Final = 200
 DESTINATIONS: Final = ("userinfo", "id_token")

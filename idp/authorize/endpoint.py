@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 MALFORMED: Final = "The app sent you here with a request that cannot be read."
 UNKNOWN_APP: Final = "The app that sent you here is not registered with Satu Pintu."
-# Longer addresses are cut by some proxies; a request that long is answered where it is.
+# Longer addresses are cut by some proxies.
 MAX_ADDRESS: Final = 6000
 
 
@@ -58,8 +58,10 @@ async def authorize(request: Request) -> Response:
         return _refuse(provider, request, asker, error)
     if _cookies_were_withheld(request):
         address = f"{provider.pages.base}/authorize?{urlencode(_as_pairs(asker.parameters))}"
-        if len(address) <= MAX_ADDRESS:
-            return see_other(address)
+        if len(address) > MAX_ADDRESS:
+            # To go on would give the browser a new secret in place of its own, at any site's wish.
+            raise PageRefusal(MALFORMED, detail="a cross-site POST too long to be repeated as a GET")
+        return see_other(address)
     outcome: Outcome | None = await answer_at_once(provider, request, asked, asker.client, now=now)
     if outcome is None:
         async with provider.database.transaction() as session:

@@ -45,7 +45,8 @@ class AuthorizationRequest:
     """What an app asks for.
 
     `not_supported` names the parameters that it sent and that we refuse by their own codes. `hinted_subject` takes the
-    place of `id_token_hint` once that is verified: the row keeps no token.
+    place of `id_token_hint` once that is verified: the row keeps no token. `claims_locales` is accepted; no claim has
+    translations.
     """
 
     client_id: str

@@ -1,5 +1,6 @@
 """`satupintu`: what an operator needs. `python -m idp` is the same program."""
 
+import logging
 import sys
 
 import typer
@@ -29,7 +30,8 @@ app.add_typer(demo.app, name="demo")
 
 def main() -> None:
     """Runs the program. A refusal is one clear line on standard error and exit code 1."""
-    configure_logs()  # to standard error: what a command answers is all that standard output has
+    # What a command did, it says itself; `serve` sets the level of the provider's own logs.
+    configure_logs(level=logging.WARNING)
     try:
         app()
     except Refused as refused:

@@ -67,10 +67,12 @@ class Context:
 def read_settings() -> Settings:
     """The settings from the environment; what is wrong with them in one line."""
     try:
-        return Settings()
+        return Settings.from_environment()
     except ValidationError as wrong:
         told = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in wrong.errors())
         raise Refused(told) from None
+    except ValueError as wrong:
+        raise Refused(str(wrong)) from None
 
 
 def settings_of_a_database() -> Settings:

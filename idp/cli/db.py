@@ -14,7 +14,7 @@ app = typer.Typer(help="The database: bring it up to date, check it.", no_args_i
 def upgrade(as_json: AsJson = False) -> None:
     """Bring the database to this release's schema, and make the first keys if there are none."""
     settings = read_settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # passwords' hashes and keys live there
 
     async def work() -> dict[str, object]:
         revision = await migrate.upgrade(settings.url)

@@ -37,7 +37,7 @@ def run(
     """Prepare everything that is missing, start the provider and the two apps, and say what to try."""
     issuer = f"http://localhost:{port}"
     settings = Settings(issuer=issuer, data_dir=data_dir)
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     known = demo_state.load(data_dir)
 
     async def prepare() -> DemoState:

@@ -10,6 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+# Somebody copies these out of the table, and half an id on the next line is none.
+NEVER_FOLDED = frozenset({"kid", "client_id", "code"})
+
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 
 
@@ -27,10 +30,14 @@ def show_rows(rows: Sequence[dict[str, Any]], *, columns: Sequence[str], as_json
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        if column in NEVER_FOLDED:
+            longest = max(len(_cell_of_table(row.get(column))) for row in rows)
+            table.add_column(column.replace("_", " "), no_wrap=True, overflow="ignore", min_width=longest)
+        else:
+            table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
-    Console(soft_wrap=False).print(table)
+        table.add_row(*(_cell_of_table(row.get(column)) for column in columns))
+    Console(soft_wrap=False).print(table, crop=False)
 
 
 def show_one(row: dict[str, Any], *, as_json: bool) -> None:
@@ -52,6 +59,13 @@ def _jsonable(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _cell_of_table(value: object) -> str:
+    # A table has room for one language; JSON keeps both.
+    if isinstance(value, dict) and value.keys() == {"id", "en"}:
+        return _cell(value["id"])
+    return _cell(value)
 
 
 def _cell(value: object) -> str:

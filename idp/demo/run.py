@@ -1,11 +1,14 @@
 """Starts the provider and the two apps, says where they are, and ends them together."""
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
@@ -33,6 +36,7 @@ class Demo:
 
     def start(self) -> None:
         """Starts everything and waits until all of it answers. Error: `DemoFailed`."""
+        self._refuse_taken_ports()
         self._start("serve", ["idp", "serve", "--host", self._host, "--port", str(self._port)], {})
         self._await(f"http://{self._host}:{self._port}/health/ready", "the provider")
         for app, running in zip(APPS, self._state.apps, strict=True):
@@ -77,6 +81,20 @@ class Demo:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+
+    def _refuse_taken_ports(self) -> None:
+        # Another server on the port would answer in our place, and the demonstration would call itself open.
+        apps = [("127.0.0.1", httpx2.URL(running.url).port) for running in self._state.apps]
+        with ExitStack() as held:
+            for host, port in [(self._host, self._port), *apps]:
+                family = socket.AF_INET6 if ":" in host else socket.AF_INET
+                try:
+                    held.enter_context(socket.create_server((host, port or 80), family=family))
+                except OSError as wrong:
+                    taken = wrong.errno == errno.EADDRINUSE
+                    raise DemoFailed(
+                        f"port {port} is taken" if taken else f"cannot listen on {host}, port {port}: {wrong}"
+                    ) from None
 
     def _start(self, name: str, module: Sequence[str], extra: dict[str, str]) -> None:
         # Each app gets the secrets of its own registration and nothing of the provider's.

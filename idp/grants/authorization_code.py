@@ -87,6 +87,7 @@ async def authorization_code(request: TokenRequest) -> Answer:
         scopes=tuple(basis.scope.split()),
         audiences=chosen,
         refresh_token=refresh_token,
+        nonce=basis.nonce,
     )
     then: dict[Table, Values] = {ACCESS_TOKENS: access_token_row}
     if refresh_token is not None:

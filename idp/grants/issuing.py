@@ -84,6 +84,7 @@ async def answer_for(
     scopes: tuple[str, ...],
     audiences: tuple[str, ...],
     refresh_token: str | None,
+    nonce: str | None,
 ) -> tuple[Answer, Mapping[str, Any]]:
     """Mints an access token, and the ID token of an OpenID request. The answer, and the access token's row.
 
@@ -127,7 +128,7 @@ async def answer_for(
             auth_time=basis.auth_time,
             acr=basis.acr,
             amr=basis.amr,
-            nonce=basis.nonce,
+            nonce=nonce,
             access_token=minted.token,
             released=released(person, asked=asked_in_id_token(basis.claims), granted=person.granted),
             now=request.now,

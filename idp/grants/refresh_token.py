@@ -109,8 +109,9 @@ async def refresh_token(request: TokenRequest) -> Answer:
         client=request.client,
         issuer=request.provider.settings.issuer,
     )
+    # The nonce was the login's; this ID token answers none. Spec: OpenID Connect Core §12.2.
     answer, access_token_row = await answer_for(
-        request, basis, person, scopes=scopes, audiences=chosen, refresh_token=successor
+        request, basis, person, scopes=scopes, audiences=chosen, refresh_token=successor, nonce=None
     )
     if use is Use.FIRST and await _rotate(request, token, successor, basis, access_token_row):
         return answer

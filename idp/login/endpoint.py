@@ -30,7 +30,7 @@ from idp.interaction.outcome import page_of, respond
 from idp.interaction.page_login import begin_page_login
 from idp.interaction.store import keep_language, load, start_over
 from idp.language import N_
-from idp.login.factors.password import Candidate, find_candidate, renew_hash, verify
+from idp.login.factors.password import AccountChanged, Candidate, check_unchanged, find_candidate, renew_hash, verify
 from idp.login.factors.verified import VerifiedFactor
 from idp.login.known_browsers import remember_browser
 from idp.login.page import show_login
@@ -88,7 +88,7 @@ async def _attempt(provider: Provider, request: Request, *, now: datetime) -> Re
         return await _again(provider, request, guess, INCOMPLETE)
     counted = await count_attempt(
         provider.database,
-        guess.buckets.all,
+        guess.buckets.stages,
         window=timedelta(seconds=provider.settings.login_failure_window),
         now=now,
     )
@@ -104,7 +104,11 @@ async def _attempt(provider: Provider, request: Request, *, now: datetime) -> Re
     if factor is None:
         await _record_refusal(provider, guess, AuditKind.LOGIN_REFUSED, now=now)
         return await _again(provider, request, guess, WRONG)
-    return await _sign_in(provider, request, guess, factor, now=now)
+    try:
+        return await _sign_in(provider, request, guess, factor, now=now)
+    except AccountChanged:
+        await _record_refusal(provider, guess, AuditKind.LOGIN_REFUSED, now=now)
+        return await _again(provider, request, guess, WRONG)
 
 
 async def _read_guess(provider: Provider, request: Request, *, now: datetime) -> Guess:
@@ -179,6 +183,7 @@ async def _sign_in(
     """From here on somebody is signed in: session, audit, interaction and what comes next in one transaction."""
     new_hash = await _hash_anew(provider, guess.password) if factor.hash_is_outdated else None
     async with provider.database.transaction() as session:
+        await check_unchanged(session, guess.candidate)
         interaction = await load(
             session, interaction_id=guess.interaction.id, browser=guess.browser, now=now, lock=True
         )

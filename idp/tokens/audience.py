@@ -2,7 +2,7 @@
 
 Without a `resource`, a token is for this provider itself (its `aud` is the issuer): it opens `/userinfo` and nothing
 else. A token for an agency's own API names that API, and then does not open `/userinfo`: whoever receives a token must
-not be able to use it elsewhere. The issuer may be named as a `resource` like any other.
+not be able to use it elsewhere.
 Spec: RFC 8707 §2; RFC 9068 §2.2 and §3; RFC 9700 §2.3.
 """
 
@@ -26,9 +26,8 @@ def audiences(
     """
     chosen = tuple(requested) or tuple(granted) or (issuer,)
     for resource in chosen:
-        if resource == issuer:
-            continue
-        if resource not in client.allowed_resources or (granted and resource not in granted):
+        widened = bool(granted) and resource not in granted
+        if widened or (resource != issuer and resource not in client.allowed_resources):
             raise InvalidTarget("the resource is not one that this client may ask for")
     return chosen
 

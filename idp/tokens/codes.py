@@ -79,7 +79,6 @@ def new_code(
         "resources": list(request.resources),
         "claims": request.claims.to_json(),
         "authorization_details": [detail.to_json()] if detail is not None else [],
-        "locale": " ".join(request.claims_locales) or None,
         "auth_time": person.auth_time,
         "acr": person.acr,
         "amr": list(person.amr),

@@ -36,7 +36,6 @@ class Authorization(Base):
     resources: Mapped[list[str]] = mapped_column(Json, default=list)
     claims: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     authorization_details: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list)
-    locale: Mapped[str | None] = mapped_column(String(200))
     auth_time: Mapped[datetime] = mapped_column(UtcDateTime)
     acr: Mapped[str] = mapped_column(String(100))
     amr: Mapped[list[str]] = mapped_column(Json)

@@ -1,4 +1,4 @@
-"""Ends a family: one authorization, and with it every access and refresh token that came of it.
+"""Ends families: an authorization, and with it every access and refresh token that came of it.
 
 Spec: RFC 6749 §4.1.2; RFC 7009 §2.1; RFC 9700 §4.14.2.
 """
@@ -23,3 +23,12 @@ async def revoke_family(session: AsyncSession, authorization_id: str, *, because
     """Revokes an authorization. Returns whether it was alive until now."""
     done = await session.execute(_REVOKE, {"family": authorization_id, "at": now, "because": because})
     return done.scalar_one_or_none() is not None
+
+
+async def revoke_all_of(session: AsyncSession, account_id: str, *, because: str, now: datetime) -> None:
+    """Revokes every authorization of a person, for good: opening a shut account again revives nothing."""
+    await session.execute(
+        update(AUTHORIZATIONS)
+        .where(AUTHORIZATIONS.c.account_id == account_id, AUTHORIZATIONS.c.revoked_at.is_(None))
+        .values(revoked_at=now, revoked_because=because)
+    )

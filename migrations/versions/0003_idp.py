@@ -63,7 +63,6 @@ def upgrade() -> None:
         sa.Column("resources", Json, nullable=False),
         sa.Column("claims", Json, nullable=False),
         sa.Column("authorization_details", Json, nullable=False),
-        sa.Column("locale", sa.String(length=200), nullable=True),
         sa.Column("auth_time", UtcDateTime, nullable=False),
         sa.Column("acr", sa.String(length=100), nullable=False),
         sa.Column("amr", Json, nullable=False),
@@ -213,7 +212,7 @@ def upgrade() -> None:
         sa.Column("role", sa.String(length=40), nullable=False),
         sa.Column("granted_at", UtcDateTime, nullable=False),
         sa.Column("granted_by", sa.String(length=200), nullable=False),
-        sa.CheckConstraint("role IN ('privacy_officer', 'operator')", name=op.f("ck_idp_roles_role")),
+        sa.CheckConstraint("role IN ('privacy_officer')", name=op.f("ck_idp_roles_role")),
         sa.ForeignKeyConstraint(["account_id"], ["idp_accounts.id"], name=op.f("fk_idp_roles_account_id_idp_accounts")),
         sa.PrimaryKeyConstraint("account_id", "role", name=op.f("pk_idp_roles")),
     )

@@ -266,6 +266,7 @@ async def test_a_suspended_agency_can_ask_for_nothing_new(
         ({"contact": ""}, "the contact is empty"),
         ({"privacy_contact": " "}, "the privacy contact is empty"),
         ({"website": "javascript:alert(1)"}, "the website must be"),
+        ({"website": "http://pajak.example"}, "the website must be"),
         ({"code": "kesehatan"}, "there is an agency with the code kesehatan already"),
     ],
 )

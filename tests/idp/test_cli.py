@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from idp.cli import main
+from idp.cli.output import show_rows
 from idp.demo.world import PURPOSES
 
 Run = Callable[..., "Result"]
@@ -196,6 +197,27 @@ def test_unsafe_settings_refuse_to_start_and_say_why(run: Run, monkeypatch: pyte
     monkeypatch.setenv("SATUPINTU_MODE", "production")
     refused = run("db", "check")
     assert (refused.code, "production needs an https issuer" in refused.error) == (1, True)
+
+
+def test_a_misspelt_setting_is_one_line_and_no_default(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SATUPINTU_ISUER", "https://masuk.example")
+    refused = run("db", "check")
+    assert (refused.code, refused.error) == (1, "satupintu: there is no setting SATUPINTU_ISUER\n")
+
+
+@pytest.mark.parametrize("columns", [80, 30])
+def test_a_table_keeps_ids_whole_and_names_in_one_language(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    rows = [{"kid": "k" * 43, "client_id": "c" * 30, "names": {"id": "Dinas", "en": "Office"}, "status": "live"}]
+    show_rows(rows, columns=("kid", "client_id", "names", "status"), as_json=False, empty="-")
+    shown = capsys.readouterr().out
+    assert "k" * 43 in shown
+    assert "c" * 30 in shown
+    assert "Office" not in shown
+    show_rows(rows, columns=("names",), as_json=True, empty="-")
+    assert json.loads(capsys.readouterr().out)[0]["names"]["en"] == "Office"
 
 
 def test_every_command_has_help(run: Run) -> None:

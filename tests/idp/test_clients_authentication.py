@@ -138,7 +138,7 @@ async def test_basic_is_urldecoded_before_it_is_compared(world: World) -> None:
 
 @only_sqlite
 @pytest.mark.threat("N51", "N54")
-async def test_an_unknown_client_and_a_wrong_secret_get_the_same_answer_and_are_recorded(world: World) -> None:
+async def test_an_unknown_client_and_a_wrong_secret_get_one_answer_and_known_ones_are_recorded(world: World) -> None:
     app = await world.app()
     wrong = await call(world, basic(app.client_id, "x" * 43))
     unknown = await call(world, basic("app-nobody", "x" * 43))
@@ -148,8 +148,8 @@ async def test_an_unknown_client_and_a_wrong_secret_get_the_same_answer_and_are_
     assert app.client_id not in wrong.text
     async with world.provider.database.reading() as session:
         rows = (await session.execute(select(AuditEvent.kind, AuditEvent.client_id, AuditEvent.detail))).all()
-    assert [row.kind for row in rows] == ["client.authentication_refused"] * 3
-    assert [row.client_id for row in rows] == [app.client_id, "app-nobody", None]
+    # What nobody is called is not recorded: anybody could fill the table.
+    assert [(row.kind, row.client_id) for row in rows] == [("client.authentication_refused", app.client_id)]
     assert "x" * 43 not in json.dumps([row.detail for row in rows])
 
 

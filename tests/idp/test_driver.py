@@ -61,7 +61,6 @@ def an_authorization(family: str, **changes: Any) -> dict[str, Any]:
         "resources": [],
         "claims": {"id_token": {"name": None, "n": {"value": 2**60, "values": [1.5, True, "x"]}}},
         "authorization_details": [{"type": "t", "nested": {"a": ["b"]}}],
-        "locale": None,
         "auth_time": NOW,
         "acr": "1",
         "amr": ["pwd"],

@@ -64,6 +64,7 @@ async def test_a_refresh_gives_new_tokens_and_a_new_refresh_token(world: World) 
     assert {name: before[name] for name in ("iss", "sub", "aud", "auth_time", "sid")} == {
         name: after[name] for name in ("iss", "sub", "aud", "auth_time", "sid")
     }
+    assert ("nonce" in before, "nonce" in after) == (True, False)
 
 
 @pytest.mark.threat("N28")

@@ -1,11 +1,11 @@
 """Guesses are counted before they are judged, and strangers cannot lock anybody out."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from idp.database import Database
 from idp.throttle import (
@@ -41,13 +41,13 @@ def buckets(
     )
 
 
-async def count(database: Database, limits: Mapping[str, int], clock: FakeClock) -> Attempt:
+async def count(database: Database, limits: Sequence[Mapping[str, int]], clock: FakeClock) -> Attempt:
     return await count_attempt(database, limits, window=WINDOW, now=clock())
 
 
 @pytest.mark.threat("N73")
 async def test_of_fifty_guesses_at_once_ten_get_through(database: Database, clock: FakeClock) -> None:
-    limits = buckets().all
+    limits = buckets().stages
     attempts = await asyncio.gather(*(count(database, limits, clock) for _ in range(50)))
     assert sum(attempt.allowed for attempt in attempts) == 10
     assert sum(attempt.first_refused for attempt in attempts) == 1
@@ -57,15 +57,15 @@ async def test_of_fifty_guesses_at_once_ten_get_through(database: Database, cloc
 
 async def test_when_the_window_is_over_counting_begins_anew(database: Database, clock: FakeClock) -> None:
     for _ in range(12):
-        last = await count(database, {"one": 10}, clock)
+        last = await count(database, [{"one": 10}], clock)
     assert not last.allowed
     assert last.retry_after == WINDOW
     clock.advance(899)
-    late = await count(database, {"one": 10}, clock)
+    late = await count(database, [{"one": 10}], clock)
     assert not late.allowed
     assert late.retry_after == timedelta(seconds=1)
     clock.advance(1)
-    assert (await count(database, {"one": 10}, clock)).allowed
+    assert (await count(database, [{"one": 10}], clock)).allowed
     async with database.reading() as session:
         assert await session.scalar(select(Throttle.count)) == 1
 
@@ -75,24 +75,24 @@ async def test_strangers_cannot_lock_a_person_out_of_a_browser_they_have_used(
     database: Database, clock: FakeClock
 ) -> None:
     for number in range(200):
-        await count(database, buckets(address=f"198.51.100.{number}").all, clock)
-        await count(database, buckets().all, clock)
-    assert not (await count(database, buckets().all, clock)).allowed
-    assert (await count(database, buckets(known=True).all, clock)).allowed
+        await count(database, buckets(address=f"198.51.100.{number}").stages, clock)
+        await count(database, buckets().stages, clock)
+    assert not (await count(database, buckets().stages, clock)).allowed
+    assert (await count(database, buckets(known=True).stages, clock)).allowed
 
 
 @pytest.mark.threat("N73")
 async def test_a_known_browser_has_its_own_limit(database: Database, clock: FakeClock) -> None:
-    allowed = [(await count(database, buckets(known=True).all, clock)).allowed for _ in range(12)]
+    allowed = [(await count(database, buckets(known=True).stages, clock)).allowed for _ in range(12)]
     assert allowed == [True] * 10 + [False] * 2
-    assert (await count(database, buckets(known=True, browser=b"other").all, clock)).allowed
+    assert (await count(database, buckets(known=True, browser=b"other").stages, clock)).allowed
 
 
 @pytest.mark.threat("N73")
 async def test_one_address_cannot_spray_one_guess_over_everybody(database: Database, clock: FakeClock) -> None:
-    allowed = [(await count(database, buckets(f"person{n}").all, clock)).allowed for n in range(105)]
+    allowed = [(await count(database, buckets(f"person{n}").stages, clock)).allowed for n in range(105)]
     assert allowed == [True] * 100 + [False] * 5
-    assert (await count(database, buckets("person1", address="198.51.100.1").all, clock)).allowed
+    assert (await count(database, buckets("person1", address="198.51.100.1").stages, clock)).allowed
 
 
 @pytest.mark.threat("N73")
@@ -103,7 +103,7 @@ async def test_many_addresses_together_get_a_bounded_number_of_guesses_at_one_pe
     allowed = 0
     for number in range(limit + 20):
         address = f"198.51.{number // 200}.{number % 200}"
-        allowed += (await count(database, buckets(address=address).all, clock)).allowed
+        allowed += (await count(database, buckets(address=address).stages, clock)).allowed
     assert allowed == limit <= 100
 
 
@@ -112,7 +112,7 @@ async def test_a_success_forgets_the_persons_own_count_and_gives_one_back_to_the
 ) -> None:
     limits = buckets()
     for _ in range(5):
-        await count(database, limits.all, clock)
+        await count(database, limits.stages, clock)
     async with database.transaction() as session:
         await give_back(session, own=limits.own, shared=limits.shared)
     async with database.reading() as session:
@@ -127,9 +127,9 @@ async def test_an_attackers_own_logins_do_not_reset_the_count_of_their_address(
 ) -> None:
     allowed = 0
     for number in range(120):
-        allowed += (await count(database, buckets(f"victim{number}").all, clock)).allowed
+        allowed += (await count(database, buckets(f"victim{number}").stages, clock)).allowed
         own = buckets("attacker")
-        if (await count(database, own.all, clock)).allowed:
+        if (await count(database, own.stages, clock)).allowed:
             async with database.transaction() as session:
                 await give_back(session, own=own.own, shared=own.shared)
     assert allowed <= 100
@@ -137,7 +137,7 @@ async def test_an_attackers_own_logins_do_not_reset_the_count_of_their_address(
 
 @pytest.mark.threat("N91")
 async def test_a_bucket_tells_neither_the_name_nor_the_address(database: Database, clock: FakeClock) -> None:
-    await count(database, buckets("ani").all, clock)
+    await count(database, buckets("ani").stages, clock)
     async with database.reading() as session:
         kept = repr((await session.execute(select(Throttle.__table__))).all())
     assert "ani" not in kept
@@ -155,3 +155,22 @@ async def test_a_bucket_tells_neither_the_name_nor_the_address(database: Databas
 )
 def test_an_ipv6_subscriber_is_one_address(one: str, other: str, same: bool) -> None:
     assert (network_of(one) == network_of(other)) is same
+
+
+@pytest.mark.threat("N73")
+async def test_one_address_cannot_fill_the_count_of_all_strangers(database: Database, clock: FakeClock) -> None:
+    """Otherwise one machine could shut a citizen out of every browser that is new to them."""
+    for _ in range(150):
+        await count(database, buckets(address="198.51.100.7").stages, clock)
+    assert (await count(database, buckets(address="198.51.100.8").stages, clock)).allowed
+
+
+@pytest.mark.threat("N73")
+async def test_an_address_without_room_leaves_no_trace_of_the_names_that_it_tries(
+    database: Database, clock: FakeClock
+) -> None:
+    for number in range(150):
+        await count(database, buckets(f"name{number}").stages, clock)
+    async with database.reading() as session:
+        rows = await session.scalar(select(func.count()).select_from(Throttle))
+    assert rows == 1 + 2 * 100

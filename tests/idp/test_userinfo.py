@@ -109,6 +109,7 @@ async def test_no_token_is_answered_without_an_error_code(world: World) -> None:
     answer = await world.http.get("/userinfo")
     assert answer.status_code == 401
     assert challenge(answer) == 'Bearer realm="satupintu"'
+    assert answer.content == b""
 
 
 @only_sqlite
@@ -142,7 +143,9 @@ async def test_a_token_for_another_resource_is_not_for_us(world: World) -> None:
     tokens = await world.tokens(app, siti, resources=(api,))
     answer = await world.userinfo(tokens["access_token"])
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
-    named = await world.redeem(app, await world.code(app, siti, resources=(api,)), resource="https://idp.test")
+    widened = await world.redeem(app, await world.code(app, siti, resources=(api,)), resource="https://idp.test")
+    assert widened.json()["error"] == "invalid_target"
+    named = await world.redeem(app, await world.code(app, siti), resource="https://idp.test")
     assert (await world.userinfo(named.json()["access_token"])).status_code == 200
 
 

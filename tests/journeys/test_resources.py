@@ -53,6 +53,18 @@ async def test_a_token_for_an_api_is_for_that_api_and_nobody_else(
 
 
 @only_sqlite
+async def test_a_code_for_an_api_does_not_become_a_token_for_the_persons_data(
+    world: World, user: BrowserUser, registrar: Registrar
+) -> None:
+    app = await registrar.app(allowed_resources=(RECORDS,))
+    await visit(world, user, app, resource=RECORDS)
+    await user.open(await app.authorization_url(scope=HEALTH_SCOPE, resource=RECORDS))
+    assert app.attempt is not None
+    with pytest.raises(OAuthError, match="invalid_target"):
+        await app.redeem(user.callback_parameters["code"], code_verifier=app.attempt.code_verifier, resource=app.issuer)
+
+
+@only_sqlite
 async def test_a_refresh_may_choose_among_what_was_authorized_and_no_more(
     world: World, user: BrowserUser, registrar: Registrar
 ) -> None:

@@ -1,6 +1,7 @@
 """N77 and N78: who is shut out is out everywhere at once, and nobody reaches what is another's."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, select, update
@@ -8,8 +9,9 @@ from sqlalchemy import delete, select, update
 from consent.agencies import create_agency
 from consent.models import ConsentRecord
 from consent.purposes import create_purpose
-from idp.accounts.directory import disable_account
+from idp.accounts.directory import disable_account, enable_account, require_account, set_password
 from idp.accounts.models import Account, RoleGrant
+from idp.accounts.passwords import PasswordCheck, Passwords
 from tests.consent.registry import a_purpose
 from tests.security.stage import PASSWORD, SCOPE, Stage, is_a_page_only, refusal
 from tests.support.browser_user import BrowserUser
@@ -44,6 +46,44 @@ async def test_a_disabled_person_is_out_everywhere_at_once(
     await user.open("/my/consents")
     assert user.page.path == "/login"
     assert await stage.sessions_alive() == 0
+    async with stage.provider.database.transaction() as session:
+        await enable_account(session, username="siti")
+    assert await stage.is_dead(web_app, tokens)
+
+
+@pytest.mark.threat("N29")
+async def test_a_login_that_the_password_was_changed_under_opens_nothing(
+    stage: Stage, web_app: App, user: BrowserUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = stage.provider
+    verify = type(provider.passwords).verify
+
+    async def and_meanwhile_it_changes(self: Passwords, password: str, password_hash: str | None) -> PasswordCheck:
+        checked = await verify(self, password, password_hash)
+        new = await provider.passwords.hash(PASSWORD[::-1])
+        async with provider.database.transaction() as session:
+            account = await require_account(session, "siti")
+            later = stage.clock() + timedelta(milliseconds=50)
+            await set_password(session, account.id, password_hash=new, now=later)
+        return checked
+
+    await stage.begin(user, web_app)
+    monkeypatch.setattr(type(provider.passwords), "verify", and_meanwhile_it_changes)
+    await user.log_in("siti", PASSWORD)
+    assert (user.page.path, user.page.status) == ("/login", 400)
+    assert await stage.sessions_alive() == 0
+
+
+@pytest.mark.threat("N29")
+async def test_a_new_password_ends_every_token_that_came_of_the_old_one(
+    stage: Stage, web_app: App, user: BrowserUser
+) -> None:
+    tokens = await stage.tokens(user, web_app, scope=f"{SCOPE} offline_access")
+    async with stage.provider.database.transaction() as session:
+        account = await require_account(session, "siti")
+        # The clock of whoever changes it may be behind: the tokens die all the same.
+        await set_password(session, account.id, password_hash="unused", now=stage.clock() - timedelta(seconds=30))
+    assert await stage.is_dead(web_app, tokens)
 
 
 @pytest.mark.threat("N77")

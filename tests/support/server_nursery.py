@@ -106,7 +106,7 @@ class NurseryServer(ServerProcess):
 def main() -> None:
     """Forks a server for each line that is read. The kernel reaps them, so that a process id that is gone is gone."""
     import idp.asgi  # noqa: F401, PLC0415 - this import is what the nursery is for
-    from idp.cli.serve import serve  # noqa: PLC0415
+    from idp.cli.serve import serve  # noqa: PLC0415 - likewise
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     children = []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import structlog
 from starlette.requests import Request
 
 from idp.audit import AuditKind, record
@@ -16,7 +17,7 @@ from idp.clients.authentication.client_secret_post import CLIENT_SECRET_POST
 from idp.clients.authentication.none import NONE
 from idp.clients.authentication.presented import Attempt, Method, NotAuthenticated, Presented
 from idp.clients.authentication.private_key_jwt import PRIVATE_KEY_JWT
-from idp.clients.registry import CLIENT_ID, RegisteredClient
+from idp.clients.registry import RegisteredClient
 from idp.errors import InvalidClient, InvalidRequest
 from idp.protocol import Parameters
 from idp.provider import Provider
@@ -24,6 +25,8 @@ from idp.provider import Provider
 METHODS: Final = (CLIENT_SECRET_BASIC, CLIENT_SECRET_POST, PRIVATE_KEY_JWT, NONE)
 
 # What a client that tried the Authorization header is told to use. Spec: RFC 6749 §5.2.
+log = structlog.get_logger()
+
 BASIC_CHALLENGE: Final = 'Basic realm="satupintu", charset="UTF-8"'
 
 
@@ -50,7 +53,7 @@ async def authenticate(
     try:
         method, presented = read_credentials(request, parameters)
     except InvalidClient as malformed:
-        await _record_failure(provider, None, None, reason=malformed.description, now=now)
+        log.info("client_unrecognised", reason=malformed.description)
         raise
     client = await provider.clients.get(presented.client_id, now)
     attempt = Attempt(
@@ -59,7 +62,11 @@ async def authenticate(
     try:
         verified = await _verify(method, attempt)
     except NotAuthenticated as reason:
-        await _record_failure(provider, presented, method, reason=str(reason), now=now)
+        # A row only for an app that exists: anybody could fill the table with names of apps that do not.
+        if client is not None:
+            await _record_failure(provider, client, method, reason=str(reason), now=now)
+        else:
+            log.info("client_unrecognised", reason=str(reason))
         told = str(reason) if reason.told else "client authentication failed"
         raise InvalidClient(told, detail=str(reason)) from None
     return AuthenticatedClient(registration=verified, method=method.name)
@@ -92,21 +99,14 @@ def read_credentials(request: Request, parameters: Parameters) -> tuple[Method, 
 
 
 async def _record_failure(
-    provider: Provider,
-    presented: Presented | None,
-    method: Method | None,
-    *,
-    reason: str,
-    now: datetime,
+    provider: Provider, client: RegisteredClient, method: Method, *, reason: str, now: datetime
 ) -> None:
-    # An id that no client can have is a stranger's text: worth no column, and PostgreSQL would refuse a NUL.
-    plausible = presented is not None and CLIENT_ID.fullmatch(presented.client_id) is not None
     async with provider.database.transaction() as session:
         await record(
             session,
             AuditKind.CLIENT_AUTHENTICATION_REFUSED,
             now=now,
             entropy=provider.entropy,
-            client_id=presented.client_id if presented is not None and plausible else None,
-            detail={"method": method.name if method is not None else None, "reason": reason},
+            client_id=client.client_id,
+            detail={"method": method.name, "reason": reason},
         )
