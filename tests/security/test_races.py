@@ -206,7 +206,7 @@ async def test_fifty_wrong_passwords_at_once_count_fifty(shared_service: Service
     assert answers == {400: service.settings.login_failures_per_account, 429: 40}
     async with service.database.reading() as session:
         counts = list(await session.scalars(select(Throttle.count).where(Throttle.count > 0)))
-    # This address at all accounts and at this one; and of all strangers, only the guesses that their address had room for.
+    # This address at all accounts and at this one; of all strangers, only guesses that their address had room for.
     assert sorted(counts)[-3:] == [10, 50, 50]
     account_id = await account_of(service, citizen)
     assert await count(service, AuditEvent.account_id == account_id, AuditEvent.kind == "login.refused") == 10
