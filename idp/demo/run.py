@@ -107,7 +107,7 @@ class Demo:
         deadline = time.monotonic() + READY_WITHIN_SECONDS
         while time.monotonic() < deadline:
             if any(child.poll() is not None for child in self._children):
-                raise DemoFailed(f"{what} did not start; is its port taken?")
+                raise DemoFailed(f"{what} did not start; see the lines above")
             try:
                 if httpx2.get(url, timeout=2).status_code == httpx2.codes.OK:
                     return
