@@ -74,6 +74,25 @@ async def test_authorization_details_name_the_purpose_and_come_back(
     assert (await ask_silently(user, app))["error"] == "consent_required"
 
 
+async def test_agreeing_to_less_is_seen_at_once_by_tokens_that_were_given_before(
+    world: World, user: BrowserUser, registrar: Registrar
+) -> None:
+    """On another device the person stays logged in, and what they now refuse is gone there too."""
+    app = await registrar.app()
+    detail = {"type": "satupintu_purpose", "purpose": "kunjungan-puskesmas", "datatypes": ["name", "gender"]}
+    asked = json.dumps([detail])
+    await user.open(await app.authorization_url(scope="openid", authorization_details=asked))
+    await user.log_in("siti", world.password("siti"))
+    await user.allow(items={"gender"})
+    earlier = await app.finish(user.callback_parameters)
+    await user.open(await app.authorization_url(scope="openid", authorization_details=asked, prompt="consent"))
+    await user.allow(items=set())
+    await app.finish(user.callback_parameters)
+    assert await userinfo(app, earlier.access_token) == {"sub": earlier.sub, "name": "Siti Rahayu"}
+    (told,) = (await app.introspect(earlier.access_token))["authorization_details"]
+    assert told["datatypes"] == ["name"]
+
+
 @only_sqlite
 @pytest.mark.parametrize(
     "detail",
