@@ -51,7 +51,7 @@ async def advance_keys(provider: Provider, session: AsyncSession) -> int:
 
 async def expire_consents(provider: Provider, session: AsyncSession) -> int:
     """Writes the end of consents whose time is over."""
-    return len(await expire_due(session, now=provider.clock(), entropy=provider.entropy))
+    return len(await expire_due(session, now=provider.clock(), entropy=provider.entropy, limit=BATCH))
 
 
 def delete_expired(

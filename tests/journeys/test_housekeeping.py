@@ -1,6 +1,7 @@
 """What is done by the clock, by one process at a time."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,8 @@ from consent.models import ConsentEvent, ConsentRecord
 from idp.housekeeping import STEPS, Housekeeping, leadership, sweep
 from idp.provider import Provider
 from idp.replay import UsedOnce, use_once
-from idp.tokens.models import AccessToken
+from idp.sessions.models import LoginSession
+from idp.tokens.models import AccessToken, Authorization, RefreshToken
 from keys.models import SigningKey
 from keys.ring import rotate
 from keys.sealing import MasterKey
@@ -23,11 +25,11 @@ from tests.support.world import World
 pytestmark = pytest.mark.anyio
 
 
-async def log_in(world: World, user: BrowserUser) -> None:
-    """Siti logs in to the health app and agrees."""
+async def log_in(world: World, user: BrowserUser, username: str = "siti") -> None:
+    """Somebody logs in to the health app and agrees."""
     app = world.app("health")
     await user.open(await app.authorization_url(scope=world.scope("health")))
-    await user.log_in("siti", world.password("siti"))
+    await user.log_in(username, world.password(username))
     await user.allow()
     await app.finish(user.callback_parameters)
 
@@ -108,3 +110,26 @@ async def test_the_sweeper_survives_a_step_that_fails(provider: Provider, monkey
                 break
             await asyncio.sleep(0.02)
     assert rounds >= 2
+
+
+async def test_a_sweep_goes_on_until_nothing_is_left(
+    provider: Provider,
+    world: World,
+    new_user: Callable[[], BrowserUser],
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A batch a minute would fall behind for ever."""
+    monkeypatch.setattr("idp.housekeeping.BATCH", 1)
+    for username in ("siti", "budi"):
+        await log_in(world, new_user(), username)
+    for number in range(3):
+        async with provider.database.transaction() as session:
+            await use_once(session, kind="jti", issuer="app", identifier=f"{number}", expires_at=clock())
+    clock.advance(days=182)
+    done = await sweep(provider)
+    assert done["expire_consents"] == 2
+    async with provider.database.reading() as session:
+        for table in (UsedOnce, AccessToken, RefreshToken, Authorization, LoginSession):
+            assert await session.scalar(select(func.count()).select_from(table)) == 0, table
+        assert await session.scalar(select(func.count()).select_from(ConsentRecord)) == 2
