@@ -94,6 +94,11 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_consent_purpose_versions_purpose_id"), "consent_purpose_versions", ["purpose_id"], unique=False
     )
+    records_and_events()
+
+
+def records_and_events() -> None:
+    """The consents and their events as they were before 0004, which goes back to them."""
     op.create_table(
         "consent_records",
         sa.Column("id", Id, nullable=False),
