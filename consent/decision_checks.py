@@ -11,7 +11,7 @@ from consent.notice import Notice
 from consent.purposes import PurposeVersionView
 
 if TYPE_CHECKING:
-    from consent.decisions import Decision
+    from consent.decisions.decision import Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

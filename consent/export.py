@@ -1,6 +1,7 @@
 """The officer's list, taken away as CSV or JSON Lines: written in batches, so that a billion events need no memory.
 
-A line of JSON Lines has an event's whole content and hashes, so that its chain can be recomputed by others.
+A line of JSON Lines has an event's whole content, its hash and the opening of that commitment, so that others can
+recompute the chain, and find the leaf in the log.
 """
 
 import csv
@@ -11,7 +12,8 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from consent.history import Cursor, EventFilter, ListedEvent, list_events
+from consent.cursor import Cursor
+from consent.event_list import EventFilter, ListedEvent, list_events
 
 # The columns of the CSV, in order.
 COLUMNS: Final = (
@@ -24,11 +26,15 @@ COLUMNS: Final = (
     "subject",
     "consent_id",
     "seq",
+    "status",
     "granted",
     "refused",
     "offline_access",
     "valid_until",
     "actor",
+    "representative_id",
+    "entered_by",
+    "document_sha256",
     "channel",
     "acr",
     "language",
@@ -86,6 +92,8 @@ def _line(listed: ListedEvent) -> dict[str, Any]:
         "purpose": listed.purpose_code,
         "purpose_version": listed.purpose_version,
         "event": listed.event.as_json(),
+        "erased": listed.event.erased,
+        "opening": listed.event.opening.hex() if listed.event.opening is not None else None,
         "hash": listed.event.hash.hex(),
     }
 
