@@ -1,6 +1,7 @@
 """`/userinfo`: what the person agreed that this app may know, as it is now.
 
-A claim goes out when the request asked for it here and the person's consent, as it stands at this moment, has it.
+A claim goes out when the request asked for it here and the person's consent, as it stands at this moment, has it, and
+when it is written down that it does.
 Spec: OpenID Connect Core §5.3; RFC 6750 §2 and §3; RFC 9068 §4.
 """
 
@@ -11,15 +12,19 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from consent.gate import Permit
+from consent.uses.recorder import NotRecorded
 from idp.answers import NO_STORE, bearer_challenge, error_answer, json_answer
 from idp.clients.registry import RegisteredClient
 from idp.cors import for_registered_origins, note_client
-from idp.errors import InsufficientScope, InvalidRequest, InvalidToken, OAuthError
+from idp.driver.statement import Row
+from idp.errors import InsufficientScope, InvalidRequest, InvalidToken, OAuthError, TemporarilyUnavailable, UsesSpent
 from idp.protocol import FORM, parse_pairs, parse_parameters, read_body
 from idp.provider import Provider, provider_of
 from idp.tokens.access_token import STANDING_AND_CLAIMS, LiveAccessToken, verify_access_token
 from idp.tokens.id_token import PROTOCOL_CLAIMS
 from idp.tokens.release import asked_at_userinfo, released
+from idp.uses.released import record_userinfo
 from keys.jws import sign_jwt
 
 log = structlog.get_logger()
@@ -87,24 +92,49 @@ async def _in_body(request: Request, provider: Provider) -> str | None:
 
 
 async def _claims(provider: Provider, request: Request, token: str) -> tuple[RegisteredClient, dict[str, Any]]:
+    try:
+        return await _recorded(provider, request, token)
+    except NotRecorded:
+        # The consent was changed between our look and the record. It may still let something through: look again.
+        try:
+            return await _recorded(provider, request, token)
+        except NotRecorded as refused:
+            raise InvalidToken("the access token is no longer valid", detail=str(refused)) from None
+
+
+async def _recorded(provider: Provider, request: Request, token: str) -> tuple[RegisteredClient, dict[str, Any]]:
     now = provider.clock()
-    live = await verify_access_token(provider, token, now=now, statement=STANDING_AND_CLAIMS)
+    live = await verify_access_token(provider, token, now=now, statement=STANDING_AND_CLAIMS, asked=_asked, is_use=True)
     client = await provider.clients.get(live.client_id, now)
     if client is None:
         raise InvalidToken("the access token is no longer valid", detail="the client is disabled")
     note_client(request, client)
     if provider.settings.issuer not in live.audiences:
         raise InvalidToken("the access token is for another resource", detail=f"aud: {sorted(live.audiences)}")
-    if not live.of_a_person or "openid" not in live.scopes:
+    if live.permit is None or "openid" not in live.scopes:
         raise InsufficientScope("the access token needs the scope openid")
-    return client, _about(live)
+    claims = _about(live, live.permit)
+    if claims:
+        # Nothing is released without its record. What went out is what the record says.
+        await record_userinfo(
+            provider,
+            live.permit,
+            live.facts.consent,
+            items=claims,
+            sealed_key=live.row.sealed_key,
+            jti=live.claims["jti"],
+            now=now,
+        )
+    return client, claims | {"sub": live.row.subject}
 
 
-def _about(live: LiveAccessToken) -> dict[str, Any]:
-    row: Any = live.row
-    asked = asked_at_userinfo(live.scopes, row.requested_claims, row.authorization_details)
-    claims = released(row, asked=asked, granted=row.granted)
-    return {name: value for name, value in claims.items() if name not in PROTOCOL_CLAIMS} | {"sub": row.subject}
+def _asked(row: Row) -> frozenset[str]:
+    return asked_at_userinfo(row.token_scope, row.requested_claims or {}, row.authorization_details or ())
+
+
+def _about(live: LiveAccessToken, permit: Permit) -> dict[str, Any]:
+    person: Any = live.row
+    return {name: value for name, value in released(person, permit.items).items() if name not in PROTOCOL_CLAIMS}
 
 
 async def _signed(provider: Provider, client: RegisteredClient, claims: dict[str, Any], *, alg: str) -> str:
@@ -119,6 +149,9 @@ def _refuse(request: Request, refused: OAuthError) -> Response:
         response = Response(
             status_code=refused.status, headers={**NO_STORE, "WWW-Authenticate": bearer_challenge(None)}
         )
+    elif isinstance(refused, UsesSpent | TemporarilyUnavailable):
+        # The token is good: a challenge would send the app for another.
+        response = error_answer(refused)
     elif isinstance(refused, InsufficientScope):
         response = error_answer(refused, challenge=bearer_challenge(refused, scope="openid"))
     else:

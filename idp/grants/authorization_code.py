@@ -7,46 +7,55 @@ Spec: RFC 6749 §4.1.3; OpenID Connect Core §3.1.3; RFC 7636 §4.6; RFC 9700 §
 
 from typing import Final, NoReturn
 
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 
-from consent.models import ConsentRecord
-from idp.accounts.models import Account
+from consent.gate import Permit
+from consent.vault import PersonKey
 from idp.audit import AuditKind, record
 from idp.clients.models import Client
 from idp.driver.statement import Once, Row, Statement, Values
-from idp.errors import InvalidGrant, OAuthError
-from idp.grants.issuing import AUTHORIZATION_COLUMNS, PERSON_COLUMNS, Basis, answer_for, basis_of, person_of
+from idp.errors import InvalidGrant, OAuthError, TemporarilyUnavailable
+from idp.grants.issuing import (
+    ATTEMPTS,
+    AUTHORIZATION_COLUMNS,
+    PERSON_COLUMNS,
+    Basis,
+    answer_for,
+    basis_of,
+    permit_of,
+    person_of,
+)
 from idp.grants.pkce import check_verifier
 from idp.grants.request import Answer, TokenRequest
-from idp.sessions.models import LoginSession
 from idp.tokens.audience import audiences, requested_resources
-from idp.tokens.liveness import FACTS, Facts, cause_of_death
+from idp.tokens.liveness import FACTS, Dead, Facts, facts_of, joined
 from idp.tokens.models import Authorization
 from idp.tokens.refresh_token import digest, first_token, row_of
 from idp.tokens.revoke import revoke_family
-from idp.tokens.tables import ACCESS_TOKENS, AUTHORIZATIONS, REFRESH_TOKENS
+from idp.tokens.tables import AUTHORIZATIONS, REFRESH_TOKENS
+from idp.uses.tables import consent_stands, standing_as
 
 # Everything that decides about a code, in one look.
 _FOUND: Final = Statement(
-    select(
-        *FACTS,
-        *AUTHORIZATION_COLUMNS,
-        *PERSON_COLUMNS,
-        AUTHORIZATIONS.c.client_id.label("code_client_id"),
-        AUTHORIZATIONS.c.redeemed_at,
-        AUTHORIZATIONS.c.code_expires_at,
-        AUTHORIZATIONS.c.redirect_uri,
-        AUTHORIZATIONS.c.redirect_uri_was_sent,
-        AUTHORIZATIONS.c.code_challenge,
+    joined(
+        select(
+            *FACTS,
+            *AUTHORIZATION_COLUMNS,
+            *PERSON_COLUMNS,
+            AUTHORIZATIONS.c.client_id.label("code_client_id"),
+            AUTHORIZATIONS.c.redeemed_at,
+            AUTHORIZATIONS.c.code_expires_at,
+            AUTHORIZATIONS.c.redirect_uri,
+            AUTHORIZATIONS.c.redirect_uri_was_sent,
+            AUTHORIZATIONS.c.code_challenge,
+        )
+        .select_from(Authorization)
+        .outerjoin(Client, Client.client_id == Authorization.client_id)
     )
-    .select_from(Authorization)
-    .outerjoin(Client, Client.client_id == Authorization.client_id)
-    .outerjoin(Account, Account.id == Authorization.account_id)
-    .outerjoin(ConsentRecord, ConsentRecord.id == Authorization.consent_id)
-    .outerjoin(LoginSession, LoginSession.id == Authorization.session_id)
+    .outerjoin(PersonKey, PersonKey.subject_id == Authorization.account_id)
     .where(AUTHORIZATIONS.c.code_sha256 == bindparam("code_digest"))
 )
-_BURN: Final = Once(
+_SPEND: Final = (
     update(AUTHORIZATIONS)
     .where(
         AUTHORIZATIONS.c.code_sha256 == bindparam("code_digest"),
@@ -56,20 +65,34 @@ _BURN: Final = Once(
     .values(redeemed_at=bindparam("at"))
     .returning(AUTHORIZATIONS.c.id)
 )
+# A withdrawal revokes the authorization in its own transaction: nothing is issued after its answer.
+_BURN: Final = Once(_SPEND.where(AUTHORIZATIONS.c.revoked_at.is_(None)))
+# The ID token tells of the person, so the consent must stand until that is written down.
+_BURN_AND_TELL: Final = Once(_SPEND.where(AUTHORIZATIONS.c.revoked_at.is_(None), consent_stands()))
 
 
 async def authorization_code(request: TokenRequest) -> Answer:
     """Redeems a code. Errors: `invalid_request`, `invalid_grant`, `invalid_target`."""
     code_digest = digest(request.parameters.require("code"))
+    for _ in range(ATTEMPTS):
+        answer = await _attempt(request, code_digest)
+        if answer is not None:
+            return answer
+    raise TemporarilyUnavailable("too much at once; try again", detail="the consent is changed all the time")
+
+
+async def _attempt(request: TokenRequest, code_digest: bytes) -> Answer | None:
+    """Looks, decides, and burns the code. Nothing when what was looked at changed before it could be burned."""
     burning = {"code_digest": code_digest, "client": request.client.client_id, "at": request.now}
     found = await request.provider.database.driver.row(_FOUND, {"code_digest": code_digest})
     if found is None:
         raise InvalidGrant("the code is not valid", detail="unknown code")
     basis = basis_of(found, len(FACTS))
+    facts = facts_of(found)
     await _check_first_use(request, found, basis)
     try:
         _check_binding(request, found)
-        _check_standing(request, found)
+        permit = _check_standing(request, basis, facts)
         chosen = audiences(
             requested_resources(request.parameters.get("resource")),
             granted=basis.resources,
@@ -80,18 +103,19 @@ async def authorization_code(request: TokenRequest) -> Answer:
         await _burn_for_nothing(request, burning, basis, refused)
         raise
     refresh_token = _refresh_token(request, basis)
-    answer, access_token_row = await answer_for(
+    issued = await answer_for(
         request,
         basis,
         person_of(found, len(FACTS) + len(AUTHORIZATION_COLUMNS)),
+        facts,
+        permit,
         scopes=tuple(basis.scope.split()),
         audiences=chosen,
         refresh_token=refresh_token,
         nonce=basis.nonce,
     )
-    then: dict[Table, Values] = {ACCESS_TOKENS: access_token_row}
     if refresh_token is not None:
-        then[REFRESH_TOKENS] = row_of(
+        issued.then[REFRESH_TOKENS] = row_of(
             request.provider,
             refresh_token,
             authorization_id=basis.authorization_id,
@@ -99,10 +123,12 @@ async def authorization_code(request: TokenRequest) -> Answer:
             family_expires_at=basis.refresh_expires_at,
             now=request.now,
         )
-    if await request.provider.database.driver.once(_BURN, burning, then) is None:
-        # Another request with this code was faster between our look and our hand.
-        await _refuse_replay(request, basis)
-    return answer
+    driver = request.provider.database.driver
+    if issued.discloses:
+        burned = await driver.once(_BURN_AND_TELL, {**burning, **standing_as(facts.consent)}, issued.then)
+    else:
+        burned = await driver.once(_BURN, burning, issued.then)
+    return issued.answer if burned is not None else None
 
 
 async def _check_first_use(request: TokenRequest, found: Row, basis: Basis) -> None:
@@ -160,10 +186,11 @@ def _check_binding(request: TokenRequest, found: Row) -> None:
     )
 
 
-def _check_standing(request: TokenRequest, found: Row) -> None:
-    cause = cause_of_death(Facts(*found[: len(FACTS)]), request.now)
-    if cause is not None:
-        raise InvalidGrant("the authorization does not hold any more", detail=cause)
+def _check_standing(request: TokenRequest, basis: Basis, facts: Facts) -> Permit:
+    permit = permit_of(facts, basis, now=request.now)
+    if isinstance(permit, Dead):
+        raise InvalidGrant("the authorization does not hold any more", detail=permit.cause)
+    return permit
 
 
 def _refresh_token(request: TokenRequest, basis: Basis) -> str | None:
@@ -174,7 +201,7 @@ def _refresh_token(request: TokenRequest, basis: Basis) -> str | None:
 async def _burn_for_nothing(request: TokenRequest, burning: Values, basis: Basis, refused: OAuthError) -> None:
     """Spends the code of a request that is refused: whoever holds it may not try until it fits."""
     async with request.provider.database.transaction() as session:
-        burned = (await session.execute(_BURN.update, burning)).one_or_none()
+        burned = (await session.execute(_SPEND, burning)).one_or_none()
         if burned is not None and isinstance(refused, InvalidGrant):
             await record(
                 session,

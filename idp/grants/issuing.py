@@ -1,20 +1,36 @@
 """The answer that a code and a refresh token have in common: access token, ID token, and the refresh token beside.
 
+What an ID token tells of a person is a use of their data, and is written with the tokens, or nothing is.
+
 Spec: RFC 6749 §5.1; OpenID Connect Core §3.1.3.3 and §12.2; RFC 9396 §7.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from consent.models import ConsentRecord
+from sqlalchemy import Table
+
+from consent.errors import Erased
+from consent.gate import Permit, items_of
+from consent.vault import PersonKey
 from idp.accounts.models import Account
-from idp.driver.statement import Row
+from idp.driver.statement import Row, Values
+from idp.errors import InvalidGrant
 from idp.grants.request import Answer, TokenRequest
 from idp.tokens import access_token, id_token
-from idp.tokens.release import asked_in_id_token, granted_details, released
-from idp.tokens.tables import AUTHORIZATIONS
+from idp.tokens.id_token import PROTOCOL_CLAIMS
+from idp.tokens.liveness import Dead, Facts, weigh
+from idp.tokens.release import AGREED, Agreed, asked_in_id_token, details_for, granted_details, released
+from idp.tokens.tables import ACCESS_TOKENS, AUTHORIZATIONS
+from idp.uses.expected import expected_of
+from idp.uses.recording import Observed
+from idp.uses.released import IN_ID_TOKEN
+from idp.uses.tables import EXPECTED_USES, LOG_ENTRIES, USES
+
+# How often a grant looks, decides and writes, when what it looked at is changed before it could write.
+ATTEMPTS: Final = 3
 
 # What an answer needs besides the facts of life. Both grants read these.
 AUTHORIZATION_COLUMNS: Final = (
@@ -33,7 +49,7 @@ AUTHORIZATION_COLUMNS: Final = (
     AUTHORIZATIONS.c.refresh_expires_at,
     AUTHORIZATIONS.c.account_id,
 )
-PERSON_COLUMNS: Final = (ConsentRecord.granted, Account.profile, Account.locale, Account.updated_at)
+PERSON_COLUMNS: Final = (Account.profile, Account.locale, Account.updated_at, PersonKey.sealed, *AGREED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +74,31 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class PersonNow:
-    """The person as they are now, and what they agree to now. Its fields are `PERSON_COLUMNS`, in that order."""
+    """The person as they are now, their key, what they agreed to. The fields are `PERSON_COLUMNS`, in that order."""
 
-    granted: list[str]
     profile: Mapping[str, Any]
     locale: str | None
     updated_at: datetime
+    sealed_key: bytes | None
+    purpose_version: int | None
+    agreement_id: str | None
+
+    @property
+    def agreed(self) -> Agreed:
+        """What they agreed to."""
+        return Agreed(self.purpose_version, self.agreement_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An answer, and the rows without which it may not leave.
+
+    `discloses`: the answer tells of the person, so those rows may be written only while the consent stands.
+    """
+
+    answer: Answer
+    then: dict[Table, Values | Sequence[Values]]
+    discloses: bool
 
 
 def basis_of(row: Row, start: int) -> Basis:
@@ -76,21 +111,28 @@ def person_of(row: Row, start: int) -> PersonNow:
     return PersonNow(*row[start : start + len(PERSON_COLUMNS)])
 
 
+def permit_of(facts: Facts, basis: Basis, *, now: datetime) -> Permit | Dead:
+    """Whether all still holds, and what may be told in the ID token then."""
+    return weigh(facts, now, items=asked_in_id_token(basis.claims))
+
+
 async def answer_for(
     request: TokenRequest,
     basis: Basis,
     person: PersonNow,
+    facts: Facts,
+    permit: Permit,
     *,
     scopes: tuple[str, ...],
     audiences: tuple[str, ...],
     refresh_token: str | None,
     nonce: str | None,
-) -> tuple[Answer, Mapping[str, Any]]:
-    """Mints an access token, and the ID token of an OpenID request. The answer, and the access token's row.
+) -> Issued:
+    """Mints an access token, and the ID token of an OpenID request.
 
-    The answer may leave only when that row is written, together with what makes this use of a code or token the first.
+    The answer may leave only when its rows are written, together with what makes this use of a code or token the first.
     """
-    details = granted_details(basis.authorization_details, person.granted)
+    details = granted_details(basis.authorization_details, items_of(facts.consent), person.agreed)
     minted = await access_token.mint(
         request.provider,
         access_token.NewAccessToken(
@@ -103,7 +145,7 @@ async def answer_for(
                 auth_time=basis.auth_time,
                 acr=basis.acr,
                 amr=tuple(basis.amr),
-                authorization_details=tuple(details),
+                authorization_details=details_for(details, audiences),
             ),
         ),
         now=request.now,
@@ -113,13 +155,16 @@ async def answer_for(
         "token_type": "Bearer",
         "expires_in": minted.expires_in,
     }
+    then: dict[Table, Values | Sequence[Values]] = {ACCESS_TOKENS: minted.row}
     if scopes:
         answer["scope"] = " ".join(scopes)
     if details:
         answer["authorization_details"] = details
     if refresh_token is not None:
         answer["refresh_token"] = refresh_token
+    told: Mapping[str, Any] = {}
     if "openid" in scopes:
+        told = _told(person, permit)
         answer["id_token"] = await id_token.mint(
             request.provider,
             request.client,
@@ -130,7 +175,41 @@ async def answer_for(
             amr=basis.amr,
             nonce=nonce,
             access_token=minted.token,
-            released=released(person, asked=asked_in_id_token(basis.claims), granted=person.granted),
+            released=told,
             now=request.now,
         )
-    return answer, minted.row
+    if told:
+        then |= _record_of(request, basis, person, facts, permit, items=told, jti=minted.row["jti"])
+    expected = await expected_of(request.provider, request.client, minted.row, permit, now=request.now)
+    if expected:
+        then[EXPECTED_USES] = expected
+    return Issued(answer, then, discloses=bool(told))
+
+
+def _told(person: PersonNow, permit: Permit) -> Mapping[str, Any]:
+    """The claims of the person in the ID token. None where uses are counted: those are had at userinfo.
+
+    A one-time consent would otherwise end with the login that asks for it.
+    """
+    if permit.is_limited:
+        return {}
+    return {name: value for name, value in released(person, permit.items).items() if name not in PROTOCOL_CLAIMS}
+
+
+def _record_of(
+    request: TokenRequest,
+    basis: Basis,
+    person: PersonNow,
+    facts: Facts,
+    permit: Permit,
+    *,
+    items: Collection[str],
+    jti: str,
+) -> Mapping[Table, Values]:
+    try:
+        key = request.provider.database.vault.open(basis.account_id, person.sealed_key)
+    except Erased as erased:
+        raise InvalidGrant("the authorization does not hold any more", detail=str(erased)) from None
+    observed = Observed(permit, facts.consent, items, key, jti, request.now)
+    written = observed.written(IN_ID_TOKEN, entropy=request.provider.entropy)
+    return {USES: written.use, LOG_ENTRIES: written.entry}

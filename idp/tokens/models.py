@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, Index, LargeBinary, String
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.database import Base
@@ -48,7 +48,10 @@ class Authorization(Base):
 
 
 class AccessToken(Base):
-    """An issued access token, by its `jti`. The token itself is a signed JWT and is not kept."""
+    """An issued access token, by its `jti`. The token itself is a signed JWT and is not kept.
+
+    `status_position` is its place on the status lists (`idp/status_list/`), which no other token has.
+    """
 
     __tablename__ = "idp_access_tokens"
     __table_args__ = (Index("ix_idp_access_tokens_expires_at", "expires_at"),)
@@ -61,6 +64,7 @@ class AccessToken(Base):
     issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    status_position: Mapped[int | None] = mapped_column(BigInteger, unique=True, index=True)
 
 
 class RefreshToken(Base):

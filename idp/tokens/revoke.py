@@ -3,6 +3,7 @@
 Spec: RFC 6749 §4.1.2; RFC 7009 §2.1; RFC 9700 §4.14.2.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from idp.tokens.tables import AUTHORIZATIONS
 
+_AT_ONCE: Final = 500
 _REVOKE: Final = (
     update(AUTHORIZATIONS)
     .where(AUTHORIZATIONS.c.id == bindparam("family"), AUTHORIZATIONS.c.revoked_at.is_(None))
@@ -32,3 +34,16 @@ async def revoke_all_of(session: AsyncSession, account_id: str, *, because: str,
         .where(AUTHORIZATIONS.c.account_id == account_id, AUTHORIZATIONS.c.revoked_at.is_(None))
         .values(revoked_at=now, revoked_because=because)
     )
+
+
+async def revoke_resting_on(session: AsyncSession, consent_ids: Sequence[str], *, because: str, now: datetime) -> None:
+    """Revokes every authorization that rests on these consents, and with each all its tokens."""
+    for start in range(0, len(consent_ids), _AT_ONCE):
+        await session.execute(
+            update(AUTHORIZATIONS)
+            .where(
+                AUTHORIZATIONS.c.consent_id.in_(consent_ids[start : start + _AT_ONCE]),
+                AUTHORIZATIONS.c.revoked_at.is_(None),
+            )
+            .values(revoked_at=now, revoked_because=because)
+        )
