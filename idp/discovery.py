@@ -2,7 +2,7 @@
 
 Most lists are read from the code that implements them; nothing is announced that is not there. The documents are made
 from the settings alone: no header of a request can change a word of them.
-Spec: OpenID Connect Discovery 1.0 §3, §4; RFC 8414 §2, §3; RFC 9207 §3; RFC 9396 §10; RFC 7517 §5.
+Spec: OpenID Connect Discovery 1.0 §3, §4; RFC 8414 §2, §3; RFC 9207 §3; RFC 9396 §10; RFC 9701 §7; RFC 7517 §5.
 """
 
 from typing import Any, Final
@@ -13,16 +13,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from consent.http import authzen
+from consent.http.api.streams import POLL_METHOD, PUSH_METHOD
 from idp.accounts.profile import CLAIMS, CLAIMS_OF_SCOPE
+from idp.answers import cacheable_answer
 from idp.authorize.checks import CODE_CHALLENGE_METHODS, PROMPTS, RESPONSE_MODES
 from idp.authorize.details import TYPE as PURPOSE_DETAIL
 from idp.clients.algorithms import SIGNING_ALGORITHMS
 from idp.clients.authentication.authenticate import METHODS
 from idp.clients.authentication.none import NONE
 from idp.cors import for_everybody
+from idp.introspection import SIGNED_ALG
 from idp.login.factors.verified import ACR_VALUES
 from idp.provider import provider_of
 from idp.settings import Settings
+from idp.status_list.publishing import aggregation
 from idp.token_endpoint import GRANTS
 from keys.jwks import etag, jwks_document
 from keys.ring import KeyRing
@@ -45,6 +50,10 @@ def metadata(settings: Settings) -> dict[str, Any]:
         "introspection_endpoint": f"{issuer}/introspect",
         "revocation_endpoint": f"{issuer}/revoke",
         "end_session_endpoint": f"{issuer}/end_session",
+        "status_list_aggregation_endpoint": aggregation(issuer),
+        # Ours alone, so with a name of ours: what agencies ask before they give data, and how.
+        "satupintu_consent_check_endpoint": f"{issuer}/consent/v1/check",
+        "satupintu_consent_openapi": f"{issuer}/consent/v1/openapi.json",
         "jwks_uri": f"{issuer}/jwks",
         "scopes_supported": list(CLAIMS_OF_SCOPE),
         "response_types_supported": ["code"],
@@ -58,6 +67,7 @@ def metadata(settings: Settings) -> dict[str, Any]:
         "token_endpoint_auth_signing_alg_values_supported": algorithms,
         "introspection_endpoint_auth_methods_supported": confidential,
         "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+        "introspection_signing_alg_values_supported": [SIGNED_ALG],
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "code_challenge_methods_supported": list(CODE_CHALLENGE_METHODS),
@@ -75,6 +85,24 @@ def metadata(settings: Settings) -> dict[str, Any]:
     }
 
 
+def transmitter(settings: Settings) -> dict[str, Any]:
+    """What a receiver of security events has to know. Every stream is about all people that its app had consents of.
+
+    Spec: OpenID Shared Signals Framework 1.0 §7.1.
+    """
+    issuer = settings.issuer
+    return {
+        "spec_version": "1_0",
+        "issuer": issuer,
+        "jwks_uri": f"{issuer}/jwks",
+        "delivery_methods_supported": [PUSH_METHOD, POLL_METHOD],
+        "configuration_endpoint": f"{issuer}/consent/v1/stream",
+        "status_endpoint": f"{issuer}/consent/v1/stream/status",
+        "authorization_schemes": [{"spec_urn": "urn:ietf:rfc:6749"}],
+        "default_subjects": "ALL",
+    }
+
+
 def routes(settings: Settings) -> list[Route]:
     """The documents, made once, and the keys.
 
@@ -86,7 +114,7 @@ def routes(settings: Settings) -> list[Route]:
 
     @for_everybody
     async def discovery(request: Request) -> Response:
-        return _cacheable(request, document, tag=tag, max_age=DISCOVERY_MAX_AGE, media_type="application/json")
+        return cacheable_answer(request, document, tag=tag, max_age=DISCOVERY_MAX_AGE, media_type="application/json")
 
     path = urlsplit(settings.issuer).path
     addresses = {
@@ -97,8 +125,25 @@ def routes(settings: Settings) -> list[Route]:
     }
     return [
         *(Route(address, discovery, methods=["GET"]) for address in sorted(addresses)),
+        *_well_known(authzen.WELL_KNOWN, path, authzen.metadata(settings.issuer)),
+        *_well_known("/.well-known/ssf-configuration", path, transmitter(settings)),
         Route("/jwks", jwks, methods=["GET"]),
     ]
+
+
+def _well_known(address: str, path: str, content: dict[str, Any]) -> list[Route]:
+    """A document at its well-known address, and at that with the issuer's path behind it.
+
+    Spec: RFC 8615 §3; AuthZEN Authorization API 1.0 §9.2; OpenID Shared Signals Framework 1.0 §7.2.
+    """
+    document = orjson.dumps(content)
+    tag = etag(document)
+
+    @for_everybody
+    async def configuration(request: Request) -> Response:
+        return cacheable_answer(request, document, tag=tag, max_age=DISCOVERY_MAX_AGE, media_type="application/json")
+
+    return [Route(one, configuration, methods=["GET"]) for one in sorted({address, f"{address}{path}"})]
 
 
 class PublishedKeys:
@@ -127,13 +172,4 @@ async def jwks(request: Request) -> Response:
     provider = provider_of(request)
     document, tag = _published.of(provider.keys)
     max_age = provider.settings.jwks_max_age
-    return _cacheable(request, document, tag=tag, max_age=max_age, media_type="application/jwk-set+json")
-
-
-def _cacheable(request: Request, document: bytes, *, tag: str, max_age: int, media_type: str) -> Response:
-    headers = {"Cache-Control": f"public, max-age={max_age}", "ETag": tag, "X-Content-Type-Options": "nosniff"}
-    known = request.headers.get("if-none-match", "")
-    # Spec: RFC 9110 §13.1.2; the comparison is weak, and proxies mark a tag so when they compress.
-    if known == "*" or tag in {one.strip().removeprefix("W/") for one in known.split(",")}:
-        return Response(status_code=304, headers=headers)
-    return Response(document, headers=headers, media_type=media_type)
+    return cacheable_answer(request, document, tag=tag, max_age=max_age, media_type="application/jwk-set+json")
