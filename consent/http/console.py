@@ -15,22 +15,18 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from consent.agencies import list_agencies
+from consent.cursor import Cursor
 from consent.errors import UnknownConsent, UnknownCursor
-from consent.history import (
-    ConsentDetail,
-    Cursor,
-    EventsPage,
-    consent_by_id,
-    list_events,
-    record_officer_action,
-)
+from consent.event_list import EventsPage, list_events
+from consent.history import ConsentDetail, consent_by_id
 from consent.http.export import FORMATS, export
 from consent.http.filters import Register, Typed, read_filters
 from consent.http.ports import Ports, Viewer
 from consent.http.shown import agrees_with_events, card, history, shown_text, spoken
 from consent.identifiers import is_id
-from consent.oversight import list_looks
+from consent.oversight import list_looks, record_officer_action
 from consent.purposes import list_purposes
+from consent.statuses import KINDS
 
 OFFICER: Final = "privacy_officer"
 PAGE: Final = 50
@@ -52,15 +48,15 @@ def routes(ports: Ports) -> list[Route]:
     return [Route(path, for_officers(ports, handler), methods=["GET"]) for path, handler in pages.items()]
 
 
-def for_officers(ports: Ports, handler: Handler) -> Endpoint:
-    """The handler, behind the one door of the console: it gets an officer, or it is not called."""
+def for_officers(ports: Ports, handler: Handler, *, role: str = OFFICER) -> Endpoint:
+    """The handler, behind the one door of the console: it gets an officer of that role, or it is not called."""
 
     async def endpoint(request: Request) -> Response:
         viewer = await ports.viewer(request)
         if viewer is None:
             return ports.require_login(request)
-        if OFFICER not in viewer.roles:
-            return ports.render(request, "console_refused.html", {}, locale=viewer.locale, status=403)
+        if role not in viewer.roles:
+            return ports.render(request, "console_refused.html", {"role": role}, locale=viewer.locale, status=403)
         return await handler(request, viewer)
 
     return endpoint
@@ -107,6 +103,7 @@ class Console:
                 officer_id=officer.subject_id,
                 action="list",
                 filters=typed.filters,
+                reason=typed.reason,
                 rows=len(page.events),
                 now=self._ports.clock(),
                 entropy=self._ports.entropy,
@@ -135,6 +132,7 @@ class Console:
                     officer_id=officer.subject_id,
                     action="open",
                     consent_id=consent_id,
+                    subject_id=detail.consent.subject_id if detail is not None else None,
                     rows=0 if detail is None else 1,
                     now=now,
                     entropy=self._ports.entropy,
@@ -151,7 +149,7 @@ class Console:
                 "viewer": officer,
                 "card": card(detail.consent, client_names=names, locale=officer.locale, now=now),
                 "text": shown_text(detail),
-                "steps": history(detail),
+                "steps": history(detail, locale=officer.locale),
                 "chain": detail.chain,
                 "agrees": agrees_with_events(detail),
             },
@@ -166,7 +164,7 @@ class Console:
         if typed.wrong or chosen is None:
             wrong = {**typed.wrong, **({} if chosen else {"format": "no_format"})}
             return self._events_page(request, officer, choices, typed, wrong=wrong)
-        return await export(self._ports, chosen, officer=officer, filters=typed.filters)
+        return await export(self._ports, chosen, officer=officer, filters=typed.filters, reason=typed.reason)
 
     async def show_actions(self, request: Request, officer: Viewer) -> Response:
         """What officers looked at before this look."""
@@ -232,6 +230,7 @@ class Console:
                 "viewer": officer,
                 "agencies": choices.agencies,
                 "purposes": choices.purposes,
+                "kinds": KINDS,
                 "typed": typed.values,
                 "wrong": wrong,
                 "page": page,

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from starlette.responses import Response, StreamingResponse
 
+from consent.event_list import EventFilter, count_events
 from consent.export import csv_rows, json_lines
-from consent.history import EventFilter, count_events, record_officer_action
 from consent.http.ports import Ports, Viewer
+from consent.oversight import record_officer_action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,9 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
 )
 
 
-async def export(ports: Ports, chosen: Format, *, officer: Viewer, filters: EventFilter) -> Response:
+async def export(
+    ports: Ports, chosen: Format, *, officer: Viewer, filters: EventFilter, reason: str | None = None
+) -> Response:
     """Records that the officer takes the list away, and how much of it; once that is committed, the list."""
     now = ports.clock()
     # What is written later than the record of the export is not part of it: the record says how many rows left.
@@ -44,6 +47,7 @@ async def export(ports: Ports, chosen: Format, *, officer: Viewer, filters: Even
             officer_id=officer.subject_id,
             action="export",
             filters=described,
+            reason=reason,
             rows=rows,
             now=now,
             entropy=ports.entropy,

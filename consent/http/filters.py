@@ -10,14 +10,14 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import Final
 from urllib.parse import urlencode
 
-from consent.events import STATUS_AFTER
-from consent.history import EventFilter
+from consent.event_list import EventFilter
 from consent.identifiers import is_id
+from consent.statuses import KINDS
+from consent.wording import fault_in
 
 # Asia/Jakarta has had no summer time since 1964: a fixed offset needs no time zone database to be installed.
 JAKARTA: Final = timezone(timedelta(hours=7), "WIB")
-KINDS: Final = tuple(STATUS_AFTER)
-FIELDS: Final = ("agency", "purpose", "citizen", "client", "kind", "from", "to")
+FIELDS: Final = ("agency", "purpose", "citizen", "client", "kind", "from", "to", "reason")
 
 _DAY: Final = re.compile(r"(19|20|21)\d\d-\d\d-\d\d", re.ASCII)
 _CLIENT: Final = re.compile(r"[\x20-\x7e]{1,200}", re.ASCII)
@@ -30,6 +30,11 @@ class Typed:
     values: Mapping[str, str]
     filters: EventFilter
     wrong: Mapping[str, str]
+
+    @property
+    def reason(self) -> str | None:
+        """Why the officer looks, if they said so. It filters nothing, and is kept with the look."""
+        return self.values["reason"] or None
 
     def address(self, **more: str) -> str:
         """The query of an address that shows this list again, with more parameters."""
@@ -56,6 +61,8 @@ def read_filters(query: Mapping[str, str], register: Register) -> Typed:
             filters = _join(filters, found)
         else:
             wrong[name] = found
+    if values["reason"] and fault_in(values["reason"], most=500) is not None:
+        wrong["reason"] = "not_a_reason"
     if filters.since is not None and filters.until is not None and filters.since >= filters.until:
         wrong["to"] = "backwards"
     return Typed(values=values, filters=filters, wrong=wrong)
@@ -109,6 +116,12 @@ _READERS: Final[Mapping[str, Callable[[str, Register], EventFilter | str]]] = {
     "from": _from,
     "to": _to,
 }
+
+
+def end_of_day(text: str) -> datetime | None:
+    """The moment after the last of a day that somebody typed; None when it is not a day."""
+    day = _day(text)
+    return None if day is None else _midnight(day + timedelta(days=1))
 
 
 def _day(text: str) -> date | None:
