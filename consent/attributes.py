@@ -4,7 +4,10 @@ An item is named by its claim. National claims live under `NATIONAL`, a namespac
 `category` follows article 4 of Law 27/2022 (UU PDP): `specific` data is what the law guards more (health, biometric,
 genetic, criminal, children's and personal financial data); everything in this table is `general`.
 
-Spec: OpenID Connect Core §5.1 (standard claims), §5.1.2 (additional claims).
+This table is what the provider itself knows of a person, from the account they have here, and the only data that its
+own endpoints release. What agencies hold is registered (`consent.registry.attributes`), under `REGISTERED`.
+
+Spec: OpenID Connect Core §5.1 (standard claims), §5.1.2 (additional claims); W3C DPV PD (categories of personal data).
 """
 
 from collections.abc import Mapping
@@ -15,6 +18,8 @@ from typing import Final
 
 LANGUAGES: Final = ("id", "en")
 NATIONAL: Final = "urn:satupintu:claims:"
+REGISTERED: Final = "urn:satupintu:data:"
+_PD: Final = "https://w3id.org/dpv/pd#"
 
 
 class Category(StrEnum):
@@ -25,13 +30,29 @@ class Category(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """The agency that holds an item, and gives it to others."""
+
+    agency_id: str
+    code: str
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class DataItem:
-    """One data item: its claim, and what people call it in each language."""
+    """One data item: its claim, what people call it in each language, and DPV's category of personal data.
+
+    `source` is the agency that it comes from; None: the person's own account here. `kind` says more of a registered
+    item's category (`vocabulary.SPECIFIC_CATEGORIES`, `GENERAL_CATEGORIES`).
+    """
 
     claim: str
     id: str
     en: str
+    dpv_iri: str
     category: Category = Category.GENERAL
+    source: Source | None = None
+    kind: str = "identity"
 
     def label(self, language: str) -> str:
         """The item's name in a language (`id` or `en`)."""
@@ -39,34 +60,43 @@ class DataItem:
 
 
 _TABLE = (
-    DataItem("name", "Nama lengkap", "Full name"),
-    DataItem("given_name", "Nama depan", "Given name"),
-    DataItem("family_name", "Nama keluarga", "Family name"),
-    DataItem("middle_name", "Nama tengah", "Middle name"),
-    DataItem("nickname", "Nama panggilan", "Nickname"),
-    DataItem("preferred_username", "Nama pengguna", "User name"),
-    DataItem("profile", "Alamat halaman profil", "Address of the profile page"),
-    DataItem("picture", "Foto profil", "Profile picture"),
-    DataItem("website", "Situs web", "Website"),
-    DataItem("gender", "Jenis kelamin", "Gender"),
-    DataItem("birthdate", "Tanggal lahir", "Date of birth"),
-    DataItem("zoneinfo", "Zona waktu", "Time zone"),
-    DataItem("locale", "Bahasa pilihan", "Preferred language"),
-    DataItem("updated_at", "Waktu terakhir data diperbarui", "When the data was last updated"),
-    DataItem("email", "Alamat email", "Email address"),
-    DataItem("email_verified", "Apakah alamat email sudah diperiksa", "Whether the email address was verified"),
-    DataItem("phone_number", "Nomor telepon", "Phone number"),
+    DataItem("name", "Nama lengkap", "Full name", _PD + "Name"),
+    DataItem("given_name", "Nama depan", "Given name", _PD + "Name"),
+    DataItem("family_name", "Nama keluarga", "Family name", _PD + "Name"),
+    DataItem("middle_name", "Nama tengah", "Middle name", _PD + "Name"),
+    DataItem("nickname", "Nama panggilan", "Nickname", _PD + "Name"),
+    DataItem("preferred_username", "Nama pengguna", "User name", _PD + "Username"),
+    DataItem("profile", "Alamat halaman profil", "Address of the profile page", _PD + "IndividualProfile"),
+    DataItem("picture", "Foto profil", "Profile picture", _PD + "Picture"),
+    DataItem("website", "Situs web", "Website", _PD + "Contact"),
+    DataItem("gender", "Jenis kelamin", "Gender", _PD + "Gender"),
+    DataItem("birthdate", "Tanggal lahir", "Date of birth", _PD + "BirthDate"),
+    DataItem("zoneinfo", "Zona waktu", "Time zone", _PD + "Location"),
+    DataItem("locale", "Bahasa pilihan", "Preferred language", _PD + "Language"),
+    DataItem(
+        "updated_at", "Waktu terakhir data diperbarui", "When the data was last updated", _PD + "IndividualProfile"
+    ),
+    DataItem("email", "Alamat email", "Email address", _PD + "EmailAddress"),
+    DataItem(
+        "email_verified",
+        "Apakah alamat email sudah diperiksa",
+        "Whether the email address was verified",
+        _PD + "EmailAddress",
+    ),
+    DataItem("phone_number", "Nomor telepon", "Phone number", _PD + "TelephoneNumber"),
     DataItem(
         "phone_number_verified",
         "Apakah nomor telepon sudah diperiksa",
         "Whether the phone number was verified",
+        _PD + "TelephoneNumber",
     ),
-    DataItem("address", "Alamat tempat tinggal", "Home address"),
-    DataItem(NATIONAL + "nik", "Nomor Induk Kependudukan (NIK)", "National identity number (NIK)"),
+    DataItem("address", "Alamat tempat tinggal", "Home address", _PD + "PhysicalAddress"),
+    DataItem(NATIONAL + "nik", "Nomor Induk Kependudukan (NIK)", "National identity number (NIK)", _PD + "OfficialID"),
     DataItem(
         NATIONAL + "verified",
         "Apakah identitas sudah diperiksa dengan data kependudukan",
         "Whether the identity was verified with the population register",
+        _PD + "Identifying",
     ),
 )
 

@@ -11,18 +11,23 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from consent.attributes import ITEMS
+from consent.attributes import Category
 from consent.errors import DecisionRefused
 from consent.notice_texts import EDITION, SENTENCES, Sentences
 from consent.purposes import PurposeVersionView
+from consent.registry.vocabulary import RIGHTS
 from keys.encoding import canonical_json
 
-SCHEMA: Final = "satupintu-notice/1"
+SCHEMA: Final = "satupintu-notice/2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeItem:
-    """One data item as shown. `note` says whether it is needed or may be refused."""
+    """One data item as shown. `note` says whether it is needed or may be refused.
+
+    `source` says which agency it comes from; None: from the person's account here. `guarded` is there for data that
+    the law guards more.
+    """
 
     claim: str
     label: str
@@ -30,6 +35,8 @@ class NoticeItem:
     required: bool
     category: str
     note: str
+    source: str | None
+    guarded: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +65,16 @@ class Notice:
     legal_citation: str
     items: tuple[NoticeItem, ...]
     identifier: str
+    collection: str | None
+    fetch: str
+    recipients: str | None
+    abroad: str | None
     retention: str
     validity: str
     offline_access: str | None
     refusal: tuple[str, str]
     withdrawal: str
+    rights: str | None
     contact: str
     allow: str
     deny: str
@@ -141,11 +153,16 @@ def compose(
         legal_citation=version.legal_citation,
         items=_items(version, frozenset(asked), language, sentences),
         identifier=sentences.identifier,
+        collection=None if version.terms.collection_method is None else version.terms.collection_method[language],
+        fetch=_fetch(version, sentences),
+        recipients=_recipients(version, language, sentences, filled),
+        abroad=_abroad(version, sentences),
         retention=_fill(retention, {**filled, "period": period(version.retention_days, sentences)}),
         validity=_fill(sentences.validity[which], {**filled, "period": period(version.validity_days, sentences)}),
         offline_access=sentences.offline_access if offline_access else None,
         refusal=(_fill(sentences.refusal[which], filled), texts["refusal"]),
         withdrawal=_fill(sentences.withdrawal[which], filled),
+        rights=_rights(version, language, sentences),
         contact=_fill(sentences.contact, filled),
         allow=sentences.allow[which],
         deny=sentences.deny[which],
@@ -170,19 +187,61 @@ def _fill(sentence: str, values: dict[str, str]) -> str:
     return "".join(pieces)
 
 
+def _fetch(version: PurposeVersionView, sentences: Sentences) -> str:
+    once, as_needed, limited = sentences.fetch
+    if version.fetch_type == "onetime":
+        return once
+    if version.use_limit is None or version.use_window_days is None:
+        return as_needed
+    return _fill(limited, {"count": str(version.use_limit), "period": period(version.use_window_days, sentences)})
+
+
+def _recipients(version: PurposeVersionView, language: str, sentences: Sentences, filled: dict[str, str]) -> str | None:
+    recipients = version.terms.recipients
+    if recipients is None:
+        return None
+    if not recipients:
+        return _fill(sentences.no_recipients, filled)
+    return _fill(sentences.recipients, {**filled, "names": ", ".join(one.names[language] for one in recipients)})
+
+
+def _abroad(version: PurposeVersionView, sentences: Sentences) -> str | None:
+    """Where else than in the jurisdiction the data is. Said only if there is such a place."""
+    terms = version.terms
+    places = {*(terms.storage_locations or ()), *(terms.processing_locations or ())}
+    outside = sorted(place for place in places if place[:2] != terms.jurisdiction)
+    if terms.jurisdiction is None or not outside:
+        return None
+    return _fill(sentences.abroad, {"jurisdiction": terms.jurisdiction, "places": ", ".join(outside)})
+
+
+def _rights(version: PurposeVersionView, language: str, sentences: Sentences) -> str | None:
+    # Where no consent was given there is none to withdraw, whatever was ticked in the registry.
+    rights = [right for right in version.terms.privacy_rights or () if version.is_choice or right != "withdrawal"]
+    if not rights:
+        return None
+    return _fill(sentences.rights, {"rights": ", ".join(RIGHTS[right][1][language] for right in rights)})
+
+
 def _items(
     version: PurposeVersionView, asked: frozenset[str], language: str, sentences: Sentences
 ) -> tuple[NoticeItem, ...]:
     which = 0 if version.is_choice else 1
-    return tuple(
-        NoticeItem(
-            claim=item.claim,
-            label=ITEMS[item.claim].label(language),
-            why=item.why[language],
-            required=item.required,
-            category=ITEMS[item.claim].category.value,
-            note=sentences.required[which] if item.required else sentences.optional,
+    shown = []
+    for item in version.items:
+        if item.claim not in asked:
+            continue
+        data = version.item(item.claim)
+        shown.append(
+            NoticeItem(
+                claim=item.claim,
+                label=data.label(language),
+                why=item.why[language],
+                required=item.required,
+                category=data.category.value,
+                note=sentences.required[which] if item.required else sentences.optional,
+                source=_fill(sentences.source, {"source": data.source.names[language]}) if data.source else None,
+                guarded=sentences.guarded if data.category is Category.SPECIFIC else None,
+            )
         )
-        for item in version.items
-        if item.claim in asked
-    )
+    return tuple(shown)

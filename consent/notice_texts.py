@@ -3,7 +3,7 @@
 They are evidence: what a person agreed to is kept word for word, and pinned by its SHA-256. So they live here and not
 in a translation catalogue, and `EDITION` changes whenever a word does (a test holds their digest).
 
-`{agency}`, `{app}`, `{period}` and `{contact}` are filled in. Where the legal basis is not consent, the sentences say
+`{agency}`, `{app}`, `{period}` and so on are filled in. Where the legal basis is not consent, the sentences say
 so: a notice that pretended a choice would be a lie, and consent given under one is void.
 
 Spec: Law 27/2022 (UU PDP) articles 20(2), 21(1), 22; EDPB Guidelines 05/2020 ¶16.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-EDITION: Final = "1"
+EDITION: Final = "2"
 
 LEGAL_BASES: Final = (
     "consent",
@@ -28,7 +28,10 @@ LEGAL_BASES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentences:
-    """Every sentence of a notice in one language. Pairs are (where it is a choice, where it is not)."""
+    """Every sentence of a notice in one language. Pairs are (where it is a choice, where it is not).
+
+    `fetch` is (once, as often as needed, at most so often).
+    """
 
     heading: tuple[str, str]
     verified: str
@@ -37,6 +40,13 @@ class Sentences:
     identifier: str
     required: tuple[str, str]
     optional: str
+    source: str
+    guarded: str
+    fetch: tuple[str, str, str]
+    recipients: str
+    no_recipients: str
+    abroad: str
+    rights: str
     retention: str
     no_retention: str
     validity: tuple[str, str]
@@ -83,6 +93,17 @@ INDONESIAN: Final = Sentences(
     identifier="Aplikasi selalu menerima satu tanda pengenal, agar mengenali Anda saat kembali.",
     required=("Wajib untuk layanan ini", "Diterima oleh aplikasi"),
     optional="Boleh Anda tolak",
+    source="Diambil dari {source}.",
+    guarded="Data ini dilindungi lebih kuat oleh undang-undang.",
+    fetch=(
+        "Data ini diambil satu kali saja.",
+        "Data ini diambil setiap kali layanan memerlukannya.",
+        "Data ini diambil paling banyak {count} kali dalam {period}.",
+    ),
+    recipients="{agency} meneruskan data ini kepada: {names}.",
+    no_recipients="{agency} tidak meneruskan data ini kepada pihak lain.",
+    abroad="Data ini disimpan atau diproses juga di luar wilayah hukum {jurisdiction}: {places}.",
+    rights="Hak Anda menurut undang-undang: {rights}.",
     retention="{agency} menyimpan data ini paling lama {period}.",
     no_retention="{agency} tidak menyimpan data ini setelah dipakai.",
     validity=(
@@ -97,8 +118,8 @@ INDONESIAN: Final = Sentences(
     ),
     withdrawal=(
         "Anda dapat menarik persetujuan ini kapan saja di Satu Pintu, menu “Persetujuan saya”. Berlaku seketika.",
-        "Anda dapat menghentikan pengiriman data ke aplikasi ini kapan saja di Satu Pintu, menu “Persetujuan saya”. "
-        "Kewajiban {agency} menurut hukum tidak berubah karenanya.",
+        "Ini pemberitahuan, bukan persetujuan, jadi tidak ada yang dapat ditarik di sini. "
+        "Jika keberatan, sampaikan kepada {agency}: {contact}.",
     ),
     contact="Pertanyaan tentang data Anda: {contact}",
     allow=("Setuju", "Lanjutkan"),
@@ -139,6 +160,17 @@ ENGLISH: Final = Sentences(
     identifier="The app always receives one identifier, so that it knows you when you come back.",
     required=("Needed for this service", "The app receives it"),
     optional="You may refuse",
+    source="It comes from {source}.",
+    guarded="The law guards this data more strongly.",
+    fetch=(
+        "This data is fetched once only.",
+        "This data is fetched whenever the service needs it.",
+        "This data is fetched {count} times in {period} at most.",
+    ),
+    recipients="{agency} passes this data on to: {names}.",
+    no_recipients="{agency} does not pass this data on to anybody.",
+    abroad="This data is also stored or processed outside the jurisdiction of {jurisdiction}: {places}.",
+    rights="Your rights under the law: {rights}.",
     retention="{agency} keeps this data for {period} at most.",
     no_retention="{agency} does not keep this data after using it.",
     validity=(
@@ -152,8 +184,8 @@ ENGLISH: Final = Sentences(
     ),
     withdrawal=(
         "You can take this back at any time in Satu Pintu, under “My consents”. It takes effect at once.",
-        "You can stop data from being sent to this app at any time in Satu Pintu, under “My consents”. "
-        "That does not change what the law obliges {agency} to do.",
+        "This is a notice and not an agreement, so there is nothing here to take back. "
+        "To object, write to {agency}: {contact}.",
     ),
     contact="Questions about your data: {contact}",
     allow=("Allow", "Continue"),

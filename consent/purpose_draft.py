@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from consent.errors import PurposeRefused
+from consent.registry.terms import Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,11 @@ class PurposeItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A purpose version as written down by an agency."""
+    """A purpose version as written down by an agency.
+
+    `use_limit` uses in `use_window_days` days at most; None: as often as the purpose needs. A `fetch_type` of
+    `onetime` is one use altogether.
+    """
 
     code: str
     texts: Mapping[str, Mapping[str, str]]
@@ -27,6 +32,10 @@ class Draft:
     legal_citation: str
     retention_days: int
     validity_days: int
+    fetch_type: str
+    use_limit: int | None
+    use_window_days: int | None
+    terms: Terms
 
     @classmethod
     def read(
@@ -39,8 +48,12 @@ class Draft:
         legal_citation: str,
         retention_days: int,
         validity_days: int,
+        fetch_type: str = "periodic",
+        use_limit: int | None = None,
+        use_window_days: int | None = None,
+        terms: Terms | Mapping[str, Any] | None = None,
     ) -> Self:
-        """The draft of these values; `items` may be the mappings of a JSON file. Error: `PurposeRefused`."""
+        """The draft of these values; `items` and `terms` may be those of a JSON file. Error: `PurposeRefused`."""
         return cls(
             code=code,
             texts=texts,
@@ -49,6 +62,10 @@ class Draft:
             legal_citation=legal_citation,
             retention_days=retention_days,
             validity_days=validity_days,
+            fetch_type=fetch_type,
+            use_limit=use_limit,
+            use_window_days=use_window_days,
+            terms=Terms.read(terms),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -61,6 +78,10 @@ class Draft:
             "legal_citation": self.legal_citation,
             "retention_days": self.retention_days,
             "validity_days": self.validity_days,
+            "fetch_type": self.fetch_type,
+            "use_limit": self.use_limit,
+            "use_window_days": self.use_window_days,
+            "terms": self.terms.as_json(),
         }
 
 

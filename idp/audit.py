@@ -61,8 +61,12 @@ class AuditKind(StrEnum):
     ROLE_REVOKED = "role.revoked"
     AGENCY_CREATED = "agency.created"
     PURPOSE_CREATED = "purpose.created"
+    REGISTRY_CHANGED = "registry.changed"
     CLIENT_CREATED = "client.created"
     CLIENT_DISABLED = "client.disabled"
+    CLIENT_CHANGED = "client.changed"
+    CLIENT_SUSPENDED = "client.suspended"
+    CLIENT_REINSTATED = "client.reinstated"
     CLIENT_SECRET_ROTATED = "client.secret_rotated"  # noqa: S105 - the name of an event, not a secret
     CLIENT_AUTHENTICATION_REFUSED = "client.authentication_refused"
     GRANT_REFUSED = "token.grant_refused"
@@ -71,8 +75,19 @@ class AuditKind(StrEnum):
     CONSENT_GRANTED = "consent.granted"
     CONSENT_REFUSED = "consent.refused"
     CONSENT_WITHDRAWN = "consent.withdrawn"
+    CONSENT_CHANGED = "consent.changed"
+    STREAM_CHANGED = "events.stream_changed"
+    WITHDRAWAL_ESCALATED = "withdrawal.escalated"
+    ENDING_PROPOSED = "ending.proposed"
+    ENDING_APPROVED = "ending.approved"
+    ENDING_REJECTED = "ending.rejected"
     KEYS_ROTATED = "keys.rotated"
     KEY_RETIRED = "keys.retired"
+    LOG_RESUMED = "log.resumed"
+    ERASURE_REQUESTED = "erasure.requested"
+    HOLD_PLACED = "hold.placed"
+    HOLD_LIFTED = "hold.lifted"
+    LOG_BEGUN_ANEW = "log.begun_anew"
 
 
 class AuditEvent(Base):

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from fastapi import FastAPI
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -17,10 +17,12 @@ from consent.http.ports import Ports, Viewer
 from idp.audit import AuditKind, record
 from idp.browser import Form, browser_of, check_form_post, csrf_token
 from idp.clients.models import Client
+from idp.consent_people import find_app, find_citizen, list_apps, subject_ref
 from idp.errors import PageRefusal
 from idp.provider import Provider, provider_of
 from idp.sessions.current import signed_in
-from idp.tokens.models import Authorization
+from idp.tokens.carry_over import rest_on_successor
+from idp.tokens.revoke import revoke_resting_on
 from keys.entropy import Entropy, SystemEntropy
 
 CSRF_CONTEXT: Final = "consent windows"
@@ -53,13 +55,22 @@ def consent_ports(app: FastAPI, *, entropy: Entropy | None = None) -> Ports:
         viewer=viewer,
         require_login=require_login,
         csrf_ok=csrf_ok,
+        locale_of=lambda request: provider_of(request).pages.locale_of(request),
         render=render,
         transaction=transaction,
         reading=reading,
+        app=find_app,
+        apps=list_apps,
+        subject_ref=lambda session, subject_id, client_id: subject_ref(
+            session, provider().subjects, subject_id, client_id
+        ),
+        find_citizen=find_citizen,
+        after_grant=rest_on_successor,
         client_names=lambda ids, locale: client_names(provider(), ids, locale),
         after_withdrawal=after_withdrawal,
         clock=lambda: provider().clock(),
         entropy=entropy or SystemEntropy(),
+        refusal_remembered=lambda: timedelta(days=provider().settings.refusal_remembered_days),
     )
 
 
@@ -79,6 +90,7 @@ async def viewer(request: Request) -> Viewer | None:
         roles=current.roles,
         locale=provider.pages.locale_of(request),
         csrf=csrf_token(browser, CSRF_CONTEXT),
+        acr=current.acr,
     )
 
 
@@ -116,8 +128,4 @@ async def client_names(provider: Provider, client_ids: Collection[str], locale: 
 
 async def end_authorizations(session: AsyncSession, consent_id: str, *, now: datetime) -> None:
     """Every authorization that rests on this consent ends with it, and with each all its tokens."""
-    await session.execute(
-        update(Authorization)
-        .where(Authorization.consent_id == consent_id, Authorization.revoked_at.is_(None))
-        .values(revoked_at=now, revoked_because="consent_withdrawn")
-    )
+    await revoke_resting_on(session, [consent_id], because="consent_withdrawn", now=now)

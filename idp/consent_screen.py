@@ -8,7 +8,7 @@ Spec: OpenID Connect Core §3.1.2.4; Law 27/2022 (UU PDP) articles 20 to 22 and 
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
@@ -17,9 +17,11 @@ from starlette.responses import Response
 from consent import decisions
 from consent.errors import DecisionRefused
 from consent.notice import Notice, compose
+from consent.registry.agreements import agreement_of, needs_agreement
+from consent.statuses import PERMITTING
 from idp.audit import AuditKind, record
 from idp.browser import browser_of, client_address, csrf_token, read_form
-from idp.errors import AccessDenied, PageRefusal
+from idp.errors import AccessDenied, PageRefusal, UnauthorizedClient
 from idp.interaction.advance import advance, follow, refuse
 from idp.interaction.outcome import Outcome, respond
 from idp.interaction.page import AtPage, check_page_post, come_to_page
@@ -57,7 +59,8 @@ async def _show(provider: Provider, request: Request, *, now: datetime) -> Respo
         if not isinstance(at, AtPage):
             shown: Page | Outcome = at
         elif isinstance(at.step, AskConsent):
-            shown = Page(at=at, notice=compose_for(at), ticked=given_before(at))
+            nobody_gives = await _if_nobody_gives(provider, session, at, now=now)
+            shown = nobody_gives or Page(at=at, notice=compose_for(at), ticked=given_before(at))
         else:
             shown = await follow(provider, session, at.interaction, at.gathered, at.step, now=now)
     return _answer(provider, request, shown, browser=browser)
@@ -76,6 +79,8 @@ async def _decide(provider: Provider, request: Request, *, now: datetime) -> Res
         elif not isinstance(at.step, AskConsent):
             # Out of turn: nothing that was posted counts.
             outcome = await follow(provider, session, at.interaction, at.gathered, at.step, now=now)
+        elif (nobody_gives := await _if_nobody_gives(provider, session, at, now=now)) is not None:
+            outcome = nobody_gives
         else:
             notice = compose_for(at)
             posted = frozenset(form.get("item", []))
@@ -109,11 +114,11 @@ def given_before(at: AtPage) -> frozenset[str]:
 
     Nothing else is on beforehand: a box that somebody else ticked is nobody's consent.
     """
-    standing, now = at.gathered.standing, at.gathered.situation.now
-    if standing is None or standing.status != "given" or standing.purpose_version_id != at.gathered.version.id:
+    gathered = at.gathered
+    standing, now = gathered.standing, gathered.situation.now
+    if standing is None or standing.status not in PERMITTING or standing.is_over(now):
         return frozenset()
-    over = standing.valid_until is not None and standing.valid_until <= now
-    return frozenset() if over else standing.granted
+    return standing.granted if gathered.ask.accepts(standing.purpose_version_id) else frozenset()
 
 
 def granted_items(posted: Collection[str], notice: Notice) -> frozenset[str]:
@@ -128,6 +133,19 @@ def granted_items(posted: Collection[str], notice: Notice) -> frozenset[str]:
     return notice.required | frozenset(posted) if notice.is_choice else notice.claims
 
 
+async def _if_nobody_gives(provider: Provider, session: AsyncSession, at: AtPage, *, now: datetime) -> Outcome | None:
+    """The refusal for the app when another agency's data is asked for and no agreement in force lets it be given.
+
+    Without it people would be asked for what no answer of theirs can make flow.
+    """
+    version = at.gathered.version
+    if needs_agreement(version) is None or await agreement_of(session, version, now=now) is not None:
+        return None
+    await finish(session, at.interaction, now=now)
+    error = UnauthorizedClient("the agreement by which this data would be given is not in force")
+    return refuse(provider, at.gathered.request, at.gathered.client, error)
+
+
 async def _granted(
     provider: Provider,
     request: Request,
@@ -139,7 +157,7 @@ async def _granted(
     now: datetime,
 ) -> Outcome:
     granted = granted_items(posted, notice)
-    who = _who_decides(at, notice)
+    who = _who_decides(provider, at, notice)
     try:
         consent_id = await decisions.grant(
             session,
@@ -166,9 +184,10 @@ async def _refused(
     try:
         consent_id = await decisions.refuse(
             session,
-            who=_who_decides(at, notice),
+            who=_who_decides(provider, at, notice),
             refused=notice.claims,
             notice=notice,
+            cool_down=timedelta(days=provider.settings.refusal_remembered_days),
             now=now,
             entropy=provider.entropy,
         )
@@ -178,7 +197,7 @@ async def _refused(
     return refuse(provider, at.gathered.request, at.gathered.client, AccessDenied("the person refused"))
 
 
-def _who_decides(at: AtPage, notice: Notice) -> decisions.Decision:
+def _who_decides(provider: Provider, at: AtPage, notice: Notice) -> decisions.Decision:
     person = _person(at)
     return decisions.Decision(
         subject_id=person.account_id,
@@ -188,6 +207,7 @@ def _who_decides(at: AtPage, notice: Notice) -> decisions.Decision:
         purpose_version_id=at.gathered.version.id,
         language=notice.language,
         acr=person.acr,
+        subject_ref=provider.subjects.sub_for(person.account_id, at.gathered.client),
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import MetaData, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
+from consent.vault import VAULT, Vault
 from idp.driver.sqlite import SqliteDriver
 from idp.driver.statement import Driver
 from idp.errors import Refusal
@@ -27,16 +28,18 @@ class Base(DeclarativeBase):
 class Database:
     """The provider's database: SQLite for one process, PostgreSQL for many.
 
-    `driver` is for the statements of the hot paths; it has as many connections of its own as the engine has.
+    `driver` is for the statements of the hot paths; it has as many connections of its own as the engine has. `vault`
+    has the keys of the people in it, and every session knows it.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, synchronous: str = "full") -> None:
+    def __init__(self, url: str, *, vault: Vault, pool_size: int = 10, synchronous: str = "full") -> None:
         self.url = url
+        self.vault = vault
         self.is_sqlite = url.startswith("sqlite")
         self.engine = _sqlite_engine(url, synchronous) if self.is_sqlite else _postgresql_engine(url, pool_size)
-        self._writing = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._writing = async_sessionmaker(self.engine, expire_on_commit=False, info={VAULT: vault})
         reading = self.engine.execution_options(**_reading_options(self.is_sqlite))
-        self._reading = async_sessionmaker(reading, expire_on_commit=False)
+        self._reading = async_sessionmaker(reading, expire_on_commit=False, info={VAULT: vault})
         self.driver: Driver = SqliteDriver(self.engine, reading) if self.is_sqlite else _driver(self.engine, pool_size)
 
     @asynccontextmanager

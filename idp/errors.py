@@ -137,6 +137,16 @@ class InvalidToken(OAuthError):
     status = 401
 
 
+class UsesSpent(InvalidToken):
+    """The data was used as often as the person agreed to. The token is good; it opens this door later, or never again.
+
+    Not `invalid_token`, which would send the app for another token. Spec: RFC 6585 §4.
+    """
+
+    code = "use_limit_reached"
+    status = 429
+
+
 class InsufficientScope(OAuthError):
     """The access token does not reach this far. Spec: RFC 6750 §3.1."""
 

@@ -16,13 +16,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from consent.decisions import expire_due
+from consent.erasure.person import advance_erasure
+from consent.erasure.retention import RULES, Rule, apply_rule
+from consent.log.store import thin_out
+from consent.uses.reconciliation import forget_expected
 from idp.database import Base
+from idp.erasure import periods_of
 from idp.interaction.models import Interaction
 from idp.provider import Provider
 from idp.replay import UsedOnce
 from idp.sessions.models import LoginSession
+from idp.status_list.models import StatusBlock
 from idp.throttle import Throttle
 from idp.tokens.models import AccessToken, Authorization, RefreshToken
+from idp.withdrawals import compare_attestations, end_tokens, run_endings, strike_the_clock, wake_deliveries
 from keys.ring import advance
 
 log = structlog.get_logger()
@@ -50,8 +57,16 @@ async def advance_keys(provider: Provider, session: AsyncSession) -> int:
 
 
 async def expire_consents(provider: Provider, session: AsyncSession) -> int:
-    """Writes the end of consents whose time is over."""
-    return len(await expire_due(session, now=provider.clock(), entropy=provider.entropy, limit=BATCH))
+    """Writes the end of consents whose time is over, and ends what rests on them."""
+    now = provider.clock()
+    expired = await expire_due(session, now=now, entropy=provider.entropy, limit=BATCH)
+    await end_tokens(session, expired, now)
+    return len(expired)
+
+
+async def thin_out_checkpoints(provider: Provider, session: AsyncSession) -> int:
+    """Deletes signed checkpoints older than a day, all but one an hour."""
+    return await thin_out(session, now=provider.clock(), limit=BATCH)
 
 
 def delete_expired(
@@ -67,6 +82,24 @@ def delete_expired(
         return done.rowcount
 
     step.__name__ = f"delete_expired_{table.__tablename__}"
+    return step
+
+
+async def erase_people(provider: Provider, session: AsyncSession) -> int:
+    """Takes a step of the erasure whose turn it is. While there is one, its batch counts as a full one."""
+    done = await advance_erasure(session, now=provider.clock(), entropy=provider.entropy, limit=BATCH)
+    return BATCH if done else 0
+
+
+def by_rule(rule: Rule) -> Step:
+    """A step that erases a batch of what a rule of retention says."""
+
+    async def step(provider: Provider, session: AsyncSession) -> int:
+        periods = periods_of(provider.settings)
+        # Deleting a person's last row deletes their key too, so a batch may come to more than it was asked for.
+        return await apply_rule(session, rule, periods, now=provider.clock(), entropy=provider.entropy, limit=BATCH)
+
+    step.__name__ = f"retention_{rule.name}"
     return step
 
 
@@ -92,15 +125,29 @@ async def delete_dead_authorizations(provider: Provider, session: AsyncSession) 
     return done.rowcount
 
 
+async def forget_expected_uses(provider: Provider, session: AsyncSession) -> int:
+    """Deletes a batch of what agencies were expected to report, once it is too late to."""
+    return await forget_expected(session, now=provider.clock(), limit=BATCH)
+
+
 STEPS: tuple[Step, ...] = (
     advance_keys,
     expire_consents,
+    run_endings,
+    strike_the_clock,
+    compare_attestations,
+    wake_deliveries,
     delete_expired(Interaction, Interaction.id, Interaction.expires_at),
     delete_expired(Throttle, Throttle.bucket, Throttle.window_started_at),
     delete_expired(UsedOnce, UsedOnce.identifier, UsedOnce.expires_at),
     delete_expired(AccessToken, AccessToken.jti, AccessToken.expires_at),
+    delete_expired(StatusBlock, StatusBlock.id, StatusBlock.expires_at),
     delete_expired(RefreshToken, RefreshToken.token_sha256, RefreshToken.expires_at),
     delete_dead_authorizations,
+    forget_expected_uses,
+    thin_out_checkpoints,
+    erase_people,
+    *map(by_rule, RULES),
     delete_expired(LoginSession, LoginSession.id, LoginSession.expires_at),
 )
 

@@ -4,24 +4,45 @@ uvicorn waits for ever for a body that dribbles in; a fast path must not.
 """
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class BodyLimits:
-    """Refuses bodies that are too large or too slow, before any handler holds them in memory."""
+class Allowance(NamedTuple):
+    """How large a body may be, and how many seconds it may take to arrive."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, seconds: float = 10.0) -> None:
+    max_bytes: int
+    seconds: float
+
+
+class BodyLimits:
+    """Refuses bodies that are too large or too slow, before any handler holds them in memory.
+
+    `uploads` are the few paths that take more than a form.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        seconds: float = 10.0,
+        uploads: Mapping[str, Allowance] = MappingProxyType({}),
+    ) -> None:
         self._app = app
-        self._max_bytes = max_bytes
-        self._seconds = seconds
+        self._usual = Allowance(max_bytes, seconds)
+        self._uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on with a `receive` that counts and keeps time. A request without a body pays nothing."""
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
-        deadline = asyncio.get_running_loop().time() + self._seconds
+        allowed = self._uploads.get(scope.get("path", ""), self._usual)
+        deadline = asyncio.get_running_loop().time() + allowed.seconds
         seen = 0
         complete = False
 
@@ -35,7 +56,7 @@ class BodyLimits:
             except TimeoutError:
                 raise BodyTooSlow from None
             seen += len(message.get("body", b""))
-            if seen > self._max_bytes:
+            if seen > allowed.max_bytes:
                 raise BodyTooLarge
             complete = not message.get("more_body", False)
             return message

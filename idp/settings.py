@@ -10,6 +10,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from consent.log.errors import FormatRefused
+from consent.log.vkey import check_name
+from idp.log_witnesses import read_witness
+
 PREFIX = "SATUPINTU_"
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -46,9 +50,26 @@ class Settings(BaseSettings):
     client_cache_seconds: int = Field(default=5, ge=0, le=60)
     jwks_max_age: int = Field(default=300, ge=0, le=86400)
     key_refresh_seconds: int = Field(default=30, ge=1, le=300)
+    status_list_ttl: int = Field(default=60, ge=5, le=300)
     trusted_proxies: tuple[str, ...] = ()
+    outbound_private_networks: tuple[str, ...] = ()
+    outbound_ca_file: Path | None = None
+    events_at_once: int = Field(default=20, ge=0, le=200, description="security events being sent at once; 0: none")
+    withdrawal_suspends: bool = Field(default=True, description="a breach of the 72 hours suspends the app")
+    withdrawal_contradictions: int = Field(default=3, ge=0, description="this many in 30 days suspend; 0: never")
+    refusal_remembered_days: int = Field(default=90, ge=0, le=365, description="no asking again after a no; 0: ask")
+    evidence_years: int = Field(default=5, ge=1, le=40, description="how long the proof of an ended consent is kept")
+    use_years: int = Field(default=5, ge=1, le=40, description="how long the record of a use is kept")
+    refusal_years: int = Field(default=1, ge=0, le=40, description="how long a no is kept once it is not remembered")
+    erasure_wait_days: int = Field(default=30, ge=0, le=90, description="how long an erasure waits for recipients")
     max_body_bytes: int = Field(default=65536, ge=4096)
     default_locale: Literal["id", "en"] = "id"
+
+    log_origin: str = Field(default="", max_length=200)
+    log_interval_ms: int = Field(default=500, ge=20, le=60_000)
+    log_state_file: Path | None = None
+    log_witnesses: tuple[str, ...] = ()
+    log_policy_file: Path | None = None
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -72,12 +93,29 @@ class Settings(BaseSettings):
             raise ValueError("issuer must have no query, fragment, user or trailing slash")
         return issuer
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "outbound_private_networks")
     @classmethod
-    def _proxies_are_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
-        for proxy in proxies:
-            ip_network(proxy)
-        return proxies
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ip_network(network)
+        return networks
+
+    @field_validator("log_origin")
+    @classmethod
+    def _log_origin_is_a_name(cls, origin: str) -> str:
+        try:
+            if origin:
+                check_name(origin)
+        except FormatRefused as refused:
+            raise ValueError(refused.why) from None
+        return origin
+
+    @field_validator("log_witnesses")
+    @classmethod
+    def _witnesses_are_a_key_and_a_url(cls, witnesses: tuple[str, ...]) -> tuple[str, ...]:
+        for witness in witnesses:
+            read_witness(witness)
+        return witnesses
 
     @model_validator(mode="after")
     def _refuse_what_is_unsafe(self) -> Self:
@@ -91,6 +129,12 @@ class Settings(BaseSettings):
                 raise ValueError("production needs SATUPINTU_MASTER_KEY_FILE or SATUPINTU_MASTER_KEY")
             if self.url.startswith("sqlite"):
                 raise ValueError("production needs PostgreSQL; SQLite is for trying")
+            if any(urlsplit(read_witness(witness).url or "").scheme != "https" for witness in self.log_witnesses):
+                raise ValueError("production asks witnesses over https only")
+            if self.outbound_private_networks:
+                raise ValueError("production sends to no private network: SATUPINTU_OUTBOUND_PRIVATE_NETWORKS is set")
+        if self.use_years > self.evidence_years:
+            raise ValueError("use_years must not exceed evidence_years: a use rests on its consent")
         if self.refresh_idle_lifetime > self.refresh_absolute_lifetime:
             raise ValueError("refresh_idle_lifetime must not exceed refresh_absolute_lifetime")
         return self
@@ -104,6 +148,16 @@ class Settings(BaseSettings):
     def master_key_path(self) -> Path:
         """Where the master key is read from when it is not in the environment."""
         return self.master_key_file or self.data_dir / "master.key"
+
+    @property
+    def log_name(self) -> str:
+        """The log's origin, when the database has no log yet: the issuer without its scheme, and `/log`."""
+        return self.log_origin or f"{self.issuer.partition('://')[2]}/log"
+
+    @property
+    def log_state_path(self) -> Path:
+        """Where this host remembers the newest checkpoint that it let out."""
+        return self.log_state_file or self.data_dir / "log-head"
 
     @property
     def access_token_ttl(self) -> timedelta:

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import consent.log.keys
+from consent.receipts.keys import ensure_receipt_key
 from idp.database import Database
 from idp.provider import load_master_key
 from idp.settings import Settings
@@ -10,7 +12,7 @@ from keys.ring import ensure_ring, ensure_secret, list_keys
 from keys.sealing import MasterKey
 
 ALGORITHMS = ("ES256", "RS256", "PS256", "EdDSA", "Ed25519")
-SECRETS = ("pairwise", "refresh")
+SECRETS = ("pairwise", "refresh", *consent.log.keys.SECRETS)
 
 
 async def prepare_keys(database: Database, settings: Settings, *, now: datetime, entropy: Entropy) -> bool:
@@ -27,4 +29,5 @@ async def prepare_keys(database: Database, settings: Settings, *, now: datetime,
         await ensure_ring(session, master, algs=ALGORITHMS, now=now, entropy=entropy)
         for name in SECRETS:
             await ensure_secret(session, master, name, now=now, entropy=entropy)
+        await ensure_receipt_key(session, now=now)
         return len(await list_keys(session)) > before

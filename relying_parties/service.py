@@ -4,6 +4,7 @@ Built on Authlib's Starlette client: discovery finds every address, PKCE and non
 """
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
@@ -19,6 +20,8 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
+
+from relying_parties.events import Listener
 
 PAGES = Path(__file__).parent / "pages"
 HEADERS = {
@@ -44,23 +47,27 @@ class Words:
 
 @dataclass(frozen=True)
 class Registration:
-    """What the provider's operator gave this app. All but the secret is public."""
+    """What the provider's operator gave this app, and the key that it made itself. Secret and key are not public."""
 
     issuer: str
     client_id: str
     client_secret: str
     scope: str
     url: str
+    signing_key: str
+    key_id: str
 
     @classmethod
     def from_environment(cls) -> "Registration":
-        """Reads OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET, OIDC_SCOPE and APP_URL."""
+        """Reads OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET, OIDC_SCOPE; APP_URL, APP_SIGNING_KEY, APP_KEY_ID."""
         return cls(
             issuer=os.environ["OIDC_ISSUER"],
             client_id=os.environ["OIDC_CLIENT_ID"],
             client_secret=os.environ["OIDC_CLIENT_SECRET"],
             scope=os.environ["OIDC_SCOPE"],
             url=os.environ["APP_URL"].rstrip("/"),
+            signing_key=os.environ["APP_SIGNING_KEY"],
+            key_id=os.environ["APP_KEY_ID"],
         )
 
 
@@ -82,6 +89,14 @@ class Service:
             client_secret=registration.client_secret,
             server_metadata_url=f"{registration.issuer}/.well-known/openid-configuration",
             client_kwargs={"scope": registration.scope, "code_challenge_method": "S256"},
+        )
+        self.listener = Listener(
+            self.provider,
+            issuer=registration.issuer,
+            client_id=registration.client_id,
+            signing_key=registration.signing_key,
+            key_id=registration.key_id,
+            heed=self.heed,
         )
 
     async def home(self, request: Request) -> Response:
@@ -112,7 +127,7 @@ class Service:
             self._forget(request)
             return self._page("problem.html", status=403, problem=refused.error, detail=refused.description or "")
         key = token_urlsafe(32)
-        self.visitors[key] = {"token": dict(token), "data": dict(data)}
+        self.visitors[key] = {"token": dict(token), "data": dict(data), "since": int(time.time()), "told": None}
         request.session.clear()
         request.session["visitor"] = key
         return RedirectResponse("/", status_code=303)
@@ -124,6 +139,7 @@ class Service:
             return RedirectResponse("/", status_code=303)
         try:
             visitor["data"] = dict(await self.provider.userinfo(token=visitor["token"]))
+            visitor["told"] = None
             request.session["said"] = "read"
         except (HTTPError, OAuthError):
             request.session["said"] = "read_refused"
@@ -145,6 +161,20 @@ class Service:
             except OAuthError:
                 request.session["said"] = "refresh_refused"
         return RedirectResponse("/", status_code=303)
+
+    def heed(self, kind: str, sub: str, event: dict[str, Any], happened_at: int) -> None:
+        """Does what Satu Pintu tells of a consent: forgets what was taken back, and shows nothing during a pause.
+
+        An event from before this login is about an earlier consent.
+        """
+        for visitor in self.visitors.values():
+            data = visitor["data"]
+            if data["sub"] != sub or happened_at < visitor["since"]:
+                continue
+            visitor["told"] = None if kind == "resumed" else kind
+            if kind in {"withdrawn", "reduced"}:
+                for claim in event["items"]:
+                    data.pop(claim, None)
 
     async def logout(self, request: Request) -> Response:
         """Logs out here, and at the one door too."""
@@ -184,6 +214,7 @@ class Service:
                 Route("/read", self.read, methods=["POST"]),
                 Route("/refresh", self.refresh, methods=["POST"]),
                 Route("/logout", self.logout, methods=["POST"]),
+                Route("/events", self.listener.take, methods=["POST"]),
                 Route("/style.css", self.file),
                 Route("/icon.svg", self.file),
             ],

@@ -25,6 +25,7 @@ class Role(StrEnum):
     """What an account may do besides being a citizen."""
 
     PRIVACY_OFFICER = "privacy_officer"
+    ASSISTING_OFFICER = "assisting_officer"
 
 
 def normalise_username(username: str) -> str:

@@ -34,7 +34,7 @@ class RoleGrant(Base):
     """A role that an account holds. Citizens hold none."""
 
     __tablename__ = "idp_roles"
-    __table_args__ = (CheckConstraint("role IN ('privacy_officer')", name="role"),)
+    __table_args__ = (CheckConstraint("role IN ('privacy_officer', 'assisting_officer')", name="role"),)
 
     account_id: Mapped[str] = mapped_column(Id, ForeignKey("idp_accounts.id"), primary_key=True)
     role: Mapped[str] = mapped_column(String(40), primary_key=True)

@@ -37,7 +37,7 @@ async def read_asked(
     """What this request asks of a person, of the newest version of its one purpose.
 
     Errors: `unauthorized_client` when the purpose is not in force; `invalid_authorization_details` when `datatypes`
-    names something that the purpose does not have.
+    names something that the purpose does not have, or another version was meant.
     """
     version = await purposes.newest(session, purpose_code(request, client), now=now)
     return asked_of(version, request, client)
@@ -50,6 +50,8 @@ def asked_of(version: PurposeVersionView | None, request: AuthorizationRequest, 
     detail = request.authorization_details
     if detail is not None and not version.claims.issuperset(detail.datatypes):
         raise InvalidAuthorizationDetails("the purpose does not have every one of the datatypes")
+    if detail is not None and detail.purpose_version not in {None, version.version}:
+        raise InvalidAuthorizationDetails(f"the version of the purpose that is in force is {version.version}")
     return Asked(version, ask_for(version, request, client))
 
 
@@ -66,11 +68,15 @@ def ask_for(version: PurposeVersionView, request: AuthorizationRequest, client: 
         named |= frozenset(request.authorization_details.datatypes)
     items = named & version.claims
     return Ask(
+        client_id=client.client_id,
+        agency_id=client.agency_id,
         purpose_version_id=version.id,
         purpose_id=version.purpose_id,
         required=items & version.required,
         optional=items - version.required,
         offline_access=asks_offline_access(request, client),
+        claims=version.claims,
+        compatible=version.compatible_version_ids,
     )
 
 

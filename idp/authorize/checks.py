@@ -148,6 +148,13 @@ def check_purpose(request: AuthorizationRequest, client: RegisteredClient) -> No
         raise InvalidAuthorizationDetails("this client is not registered for that purpose")
 
 
+def check_locations(request: AuthorizationRequest, client: RegisteredClient) -> None:
+    """An app names only APIs that it may ask tokens for. Spec: RFC 9396 §2.2, §5."""
+    detail = request.authorization_details
+    if detail is not None and not client.allowed_resources.issuperset(detail.locations):
+        raise InvalidAuthorizationDetails("this client is not registered for every one of the locations")
+
+
 def check_resources(request: AuthorizationRequest, client: RegisteredClient) -> None:
     """Spec: RFC 8707 §2."""
     for resource in request.resources:
@@ -168,6 +175,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_display,
     check_pkce,
     check_purpose,
+    check_locations,
     check_resources,
 )
 

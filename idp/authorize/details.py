@@ -2,8 +2,11 @@
 
     [{"type": "satupintu_purpose", "purpose": "health-record", "datatypes": ["email"]}]
 
-`datatypes` are claims asked for besides those of the scopes and of the `claims` parameter.
-Spec: RFC 9396 §2, §3 (combined with `scope`), §5 (errors), §5.3 (unknown members).
+`datatypes` are claims asked for besides those of the scopes and of the `claims` parameter. An app that means one
+version of the purpose says `purpose_version`, and is refused rather than given another. `locations` are the APIs that
+the detail is for: a token for others does not carry it. What comes back has the version and the agreement that the
+person agreed to, whether they were asked for or not.
+Spec: RFC 9396 §2, §2.2 (common members), §3 (combined with `scope`), §5 (errors, unknown members), §7.1 (enriching).
 """
 
 from dataclasses import dataclass
@@ -13,7 +16,10 @@ from idp.authorize.json_parameter import NotStrictJson, parse_json_parameter
 from idp.errors import InvalidAuthorizationDetails
 
 TYPE: Final = "satupintu_purpose"
-MEMBERS: Final = frozenset({"type", "purpose", "datatypes"})
+MEMBERS: Final = ("type", "purpose", "purpose_version", "datatypes", "locations", "actions")
+ACTIONS: Final = frozenset({"read"})
+MAX_LOCATIONS: Final = 20
+MAX_LOCATION: Final = 500
 MAX_BYTES: Final = 16_384
 MAX_DATATYPES: Final = 100
 MAX_NAME: Final = 200
@@ -25,12 +31,18 @@ class PurposeDetail:
 
     purpose: str
     datatypes: tuple[str, ...] = ()
+    purpose_version: int | None = None
+    locations: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As the client would write it."""
         said: dict[str, Any] = {"type": TYPE, "purpose": self.purpose}
-        if self.datatypes:
-            said["datatypes"] = list(self.datatypes)
+        if self.purpose_version is not None:
+            said["purpose_version"] = self.purpose_version
+        for name in ("datatypes", "locations", "actions"):
+            if values := getattr(self, name):
+                said[name] = list(values)
         return said
 
 
@@ -54,16 +66,33 @@ def parse_details(text: str | None) -> PurposeDetail | None:
 
 def read_detail(value: dict[str, Any]) -> PurposeDetail:
     """One element of the array. Error: `invalid_authorization_details`."""
-    if not value.keys() <= MEMBERS:
-        raise InvalidAuthorizationDetails(f"{TYPE} has the members type, purpose and datatypes only")
+    if not value.keys() <= set(MEMBERS):
+        raise InvalidAuthorizationDetails(f"{TYPE} has the members {', '.join(MEMBERS)} only")
     purpose = value.get("purpose")
-    if not isinstance(purpose, str) or not _is_name(purpose):
+    if not _is_name(purpose):
         raise InvalidAuthorizationDetails("purpose must be the code of a purpose")
-    datatypes = value.get("datatypes", [])
-    if not isinstance(datatypes, list) or len(datatypes) > MAX_DATATYPES or not all(map(_is_name, datatypes)):
-        raise InvalidAuthorizationDetails("datatypes must be a JSON array of claim names")
-    return PurposeDetail(purpose=purpose, datatypes=tuple(dict.fromkeys(datatypes)))
+    version = value.get("purpose_version")
+    if "purpose_version" in value and not (type(version) is int and 0 < version < 1 << 31):
+        raise InvalidAuthorizationDetails("purpose_version must be the number of a version")
+    actions = _names(value, "actions", most=len(ACTIONS))
+    if not ACTIONS.issuperset(actions):
+        raise InvalidAuthorizationDetails("the only action here is read")
+    return PurposeDetail(
+        purpose=str(purpose),
+        datatypes=_names(value, "datatypes", most=MAX_DATATYPES),
+        purpose_version=version,
+        locations=_names(value, "locations", most=MAX_LOCATIONS, longest=MAX_LOCATION),
+        actions=actions,
+    )
 
 
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= MAX_NAME
+def _names(value: dict[str, Any], member: str, *, most: int, longest: int = MAX_NAME) -> tuple[str, ...]:
+    """An array of names, each once, in the order sent."""
+    names = value.get(member, [])
+    if not isinstance(names, list) or len(names) > most or not all(_is_name(name, longest) for name in names):
+        raise InvalidAuthorizationDetails(f"{member} must be a JSON array of names, at most {most} of them")
+    return tuple(dict.fromkeys(names))
+
+
+def _is_name(value: Any, longest: int = MAX_NAME) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= longest

@@ -13,6 +13,7 @@ from idp.cli.context import opened, run
 from idp.cli.output import AsJson, Refused, show_one, show_rows
 from idp.clients.management import (
     ClientSpec,
+    change_client,
     create_client,
     disable_client,
     list_clients,
@@ -115,6 +116,38 @@ def show(client_id: ClientId, as_json: AsJson = False) -> None:
     async def work() -> dict[str, object]:
         async with opened() as context, context.database.reading() as session:
             return describe(await show_client(session, client_id))
+
+    show_one(run(work()), as_json=as_json)
+
+
+@app.command("change")
+def change(
+    client_id: ClientId,
+    add_scope: Annotated[Many | None, typer.Option(help="A scope that it may ask for too; repeat for more.")] = None,
+    jwks: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Its public keys (JWKS).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give an app more scopes, or other public keys."""
+    if not add_scope and jwks is None:
+        raise Refused("say what changes: --add-scope or --jwks")
+
+    async def work() -> dict[str, object]:
+        async with opened() as context, context.database.transaction() as session:
+            client = await change_client(
+                session,
+                client_id,
+                add_scopes=tuple(add_scope or ()),
+                jwks=_read(jwks) if jwks else None,
+                now=context.now,
+            )
+            await context.note(
+                session,
+                AuditKind.CLIENT_CHANGED,
+                client_id=client_id,
+                scopes=" ".join(add_scope or ()),
+                keys="replaced" if jwks else "",
+            )
+            return describe(client)
 
     show_one(run(work()), as_json=as_json)
 

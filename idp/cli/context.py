@@ -14,13 +14,14 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from consent.errors import ConsentError
+from consent.log.errors import LogError
 from idp.accounts.errors import AccountRefused
 from idp.audit import AuditKind, record
 from idp.cli.output import Refused
 from idp.clients.management import ClientRefused
 from idp.clock import system_clock
 from idp.database import Database
-from idp.provider import load_master_key
+from idp.provider import load_master_key, vault_for
 from idp.settings import Settings
 from keys.entropy import Entropy, SystemEntropy
 from keys.errors import KeysError
@@ -88,9 +89,11 @@ def settings_of_a_database() -> Settings:
 async def opened() -> AsyncIterator[Context]:
     """Opens the database of the settings for one command."""
     settings = settings_of_a_database()
-    database = Database(settings.url, pool_size=1, synchronous=settings.database_synchronous)
+    entropy = SystemEntropy()
+    vault = vault_for(settings, entropy)
+    database = Database(settings.url, vault=vault, pool_size=1, synchronous=settings.database_synchronous)
     try:
-        yield Context(settings=settings, database=database, entropy=SystemEntropy(), now=system_clock())
+        yield Context(settings=settings, database=database, entropy=entropy, now=system_clock())
     finally:
         await database.dispose()
 
@@ -99,7 +102,7 @@ def run(work: Coroutine[Any, Any, Answer]) -> Answer:
     """Runs a command's work, and turns what it refuses into one line."""
     try:
         return asyncio.run(work)
-    except (ConsentError, ClientRefused, AccountRefused, KeysError) as refused:
+    except (ConsentError, LogError, ClientRefused, AccountRefused, KeysError) as refused:
         raise Refused(str(refused)) from None
     except (DBAPIError, OSError) as broken:
         raise Refused(

@@ -14,13 +14,14 @@ from idp.clock import system_clock
 from idp.database import Database
 from idp.demo import state as demo_state
 from idp.demo.run import Demo, DemoFailed
-from idp.demo.seed import seed
+from idp.demo.seed import seed, tell_apps
 from idp.demo.state import DemoState
+from idp.provider import vault_for
 from idp.settings import Settings
 from idp.setup import prepare_keys
 from keys.entropy import SystemEntropy
 
-app = typer.Typer(help="The demonstration: a provider, two ministries' apps, three people.", no_args_is_help=True)
+app = typer.Typer(help="The demonstration: a provider, two ministries' apps, four people.", no_args_is_help=True)
 
 DataDir = Annotated[Path, typer.Option(help="Where the demonstration keeps its data.")]
 DEFAULT_DIR = Path("var/demo")
@@ -43,10 +44,10 @@ def run(
     async def prepare() -> DemoState:
         entropy, now = SystemEntropy(), system_clock()
         await migrate.upgrade(settings.url)
-        database = Database(settings.url, pool_size=1)
+        database = Database(settings.url, vault=vault_for(settings, entropy), pool_size=1)
         try:
             await prepare_keys(database, settings, now=now, entropy=entropy)
-            return await seed(
+            state = await seed(
                 database,
                 known=known,
                 issuer=issuer,
@@ -54,6 +55,9 @@ def run(
                 now=now,
                 entropy=entropy,
             )
+            async with database.transaction() as session:
+                await tell_apps(session, state, now=now, entropy=entropy)
+            return state
         finally:
             await database.dispose()
 
@@ -65,11 +69,13 @@ def run(
         "SATUPINTU_DATA_DIR": str(data_dir),
         "SATUPINTU_DATABASE_URL": "",
         "SATUPINTU_MODE": "development",
+        # The apps are told of withdrawals on this machine.
+        "SATUPINTU_OUTBOUND_PRIVATE_NETWORKS": '["127.0.0.0/8"]',
     }
     demo = Demo(state, environment=environment, port=port, host=host)
     try:
         demo.start()
-        sys.stdout.write(describe(state))
+        sys.stdout.write(describe(state, data_dir))
         sys.stdout.flush()
         demo.wait()
     except DemoFailed as failed:
@@ -87,12 +93,15 @@ def info(data_dir: DataDir = DEFAULT_DIR, as_json: AsJson = False) -> None:
     if as_json:
         show_json(state.public())
     else:
-        sys.stdout.write(describe(state))
+        sys.stdout.write(describe(state, data_dir))
 
 
-def describe(state: DemoState) -> str:
-    """The demonstration in words."""
+def describe(state: DemoState, data_dir: Path) -> str:
+    """The demonstration in words. Only what is true: a test opens each address and runs the commands."""
     health, population = state.apps
+    citizen = state.people[0].username
+    first, second = [p.username for p in state.people if "privacy_officer" in p.role]
+    helper = next(p.username for p in state.people if "assisting_officer" in p.role)
     people = "\n".join(f"    {p.username:<8}{p.password:<36} {p.role.replace('_', ' ')}" for p in state.people)
     return f"""
 Satu Pintu is open.
@@ -106,10 +115,22 @@ Who can log in (made for this machine at the first run):
 {people}
 
 What to try:
-    1. Open {health.url}, press "Masuk dengan Satu Pintu", log in as {state.people[0].username}, choose what to share.
+    1. Open {health.url}, press "Masuk dengan Satu Pintu", log in as {citizen}, choose what to share.
     2. Open {population.url}: no password again, only its own question.
-    3. Open {state.issuer}/my/consents: see what you agreed to, take one back, return to that app.
-    4. Open {state.issuer}/console as {state.people[-1].username}: every consent event, filters, exports.
+    3. Open {state.issuer}/my/consents: pause one, let one item go, or take it all back. The app hears of
+       it within a second, erases, and signs that it did; the page shows it. Then return to the app.
+    4. On the same page: the receipt of each step, to print or download; and who used your data.
+    5. Open {state.issuer}/register without logging in: who may ask for what, and by which law.
+    6. Open {state.issuer}/console as {first}: every event, who has to stop, what waits for approval. What {first}
+       proposes to end, {second} approves. As {helper}, write down what a person says at a counter.
+
+What you need not believe us:
+    {state.issuer}/log/checkpoint    the log's signed head; its keys are at {state.issuer}/log/trust.json
+
+    export SATUPINTU_DATA_DIR={data_dir} SATUPINTU_ISSUER={state.issuer}
+    .venv/bin/satupintu log audit          compares every row of the database with the log
+    .venv/bin/satupintu log status
+    .venv/bin/satupintu verify RECEIPT.json --trust trust.json    a downloaded receipt, without network or database
 
 Stop with Ctrl-C. The data stays; `make clean-demo` starts over.
 """

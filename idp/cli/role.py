@@ -9,10 +9,10 @@ from idp.audit import AuditKind
 from idp.cli.context import opened, run
 from idp.cli.output import AsJson, show_one
 
-app = typer.Typer(help="Roles: privacy officers.", no_args_is_help=True)
+app = typer.Typer(help="Roles: privacy officers, assisting officers.", no_args_is_help=True)
 
 Username = Annotated[str, typer.Argument(help="What they log in with.")]
-Role = Annotated[str, typer.Argument(help="privacy_officer.")]
+Role = Annotated[str, typer.Argument(help="privacy_officer or assisting_officer.")]
 
 
 @app.command("grant")

@@ -8,6 +8,7 @@ import uvicorn
 
 from idp import migrate
 from idp.cli.context import read_settings, run, settings_of_a_database
+from idp.cli.log import check_log
 from idp.cli.output import Refused
 
 
@@ -24,6 +25,7 @@ def serve(
     differences = run(migrate.check_revision(settings.url))
     if differences:
         raise Refused(f"{differences}; run: satupintu db upgrade")
+    run(check_log())
     sys.stderr.write(f"satupintu: serving {settings.issuer} on {host}:{port}\n")
     uvicorn.run(
         "idp.asgi:make",

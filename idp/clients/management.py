@@ -4,7 +4,7 @@ A secret is shown once, when it is made; only its SHA-256 is kept.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,14 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from consent.models import Agency, Purpose
 from idp.clients.models import Client
-from idp.clients.spec import SECRET_METHODS, ClientRefused, ClientSpec, check
+from idp.clients.spec import SECRET_METHODS, ClientRefused, ClientSpec, check, check_jwks, check_scopes
 from keys.entropy import Entropy, new_token
 
 __all__ = [
     "ClientRefused",
     "ClientSpec",
+    "change_client",
     "create_client",
     "disable_client",
+    "enable_client",
     "list_clients",
     "rotate_secret",
     "show_client",
@@ -90,12 +92,58 @@ async def show_client(session: AsyncSession, client_id: str) -> Client:
     return client
 
 
+async def change_client(
+    session: AsyncSession,
+    client_id: str,
+    *,
+    add_scopes: Sequence[str] = (),
+    jwks: Mapping[str, Any] | None = None,
+    now: datetime,
+) -> Client:
+    """Gives an app more scopes, or other public keys, by the rules of its registration. Error: `ClientRefused`."""
+    client = await show_client(session, client_id)
+    spec = ClientSpec(
+        agency_id=client.agency_id,
+        names=client.names,
+        client_id=client.client_id,
+        profile=client.profile,
+        application_type=client.application_type,
+        redirect_uris=tuple(client.redirect_uris),
+        grant_types=tuple(client.grant_types),
+        response_modes=tuple(client.response_modes),
+        token_endpoint_auth_method=client.token_endpoint_auth_method,
+        jwks=dict(jwks) if jwks is not None else client.jwks,
+        scopes=(*client.scopes, *add_scopes),
+        purpose_codes=tuple(client.purpose_codes),
+        require_pkce=client.require_pkce,
+        id_token_signed_response_alg=client.id_token_signed_response_alg,
+    )
+    check_jwks(spec)
+    check_scopes(spec)
+    client.scopes = list(dict.fromkeys(spec.scopes))
+    client.jwks = dict(spec.jwks) if spec.jwks is not None else None
+    client.updated_at = now
+    await session.flush()
+    return client
+
+
 async def disable_client(session: AsyncSession, client_id: str, *, now: datetime) -> Client:
     """Shuts an app: it can no longer log in, and its tokens are dead with this commit. Harmless to repeat."""
     client = await show_client(session, client_id)
     if client.status != "disabled":
         client.status = "disabled"
         client.disabled_at = now
+        client.updated_at = now
+        await session.flush()
+    return client
+
+
+async def enable_client(session: AsyncSession, client_id: str, *, now: datetime) -> Client:
+    """Opens an app again that was shut. Harmless to repeat."""
+    client = await show_client(session, client_id)
+    if client.status != "live":
+        client.status = "live"
+        client.disabled_at = None
         client.updated_at = now
         await session.flush()
     return client

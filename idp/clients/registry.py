@@ -78,6 +78,9 @@ class RegisteredClient:
 _COLUMNS = Client.__table__.c
 _BY_ID = Statement(select(*_COLUMNS).where(Client.client_id == bindparam("client_id")))
 _ORIGINS = select(Client.web_origins).where(Client.status == "live", cast(Client.web_origins, String) != "[]")
+_OWNERS = select(Client.resources, Client.agency_id).where(
+    Client.status == "live", cast(Client.resources, String) != "[]"
+)
 
 
 class ClientRegistry:
@@ -92,6 +95,7 @@ class ClientRegistry:
         # Unknown ids are kept apart, so that a flood of invented ones cannot push the real ones out.
         self._unknown: _Remembered = _Remembered(unknown_capacity)
         self._origins: tuple[datetime, frozenset[str]] | None = None
+        self._owners: tuple[datetime, Mapping[str, str]] | None = None
 
     async def get(self, client_id: str, now: datetime) -> RegisteredClient | None:
         """The live client of that id; nothing when it is unknown or disabled."""
@@ -126,11 +130,21 @@ class ClientRegistry:
                 self._origins = (now, frozenset(origin for origins in rows for origin in origins))
         return origin in self._origins[1]
 
+    async def owners(self, now: datetime) -> Mapping[str, str]:
+        """Which agency each protected resource belongs to. Read as a whole, at most once in `max_age`."""
+        if self._owners is None or self._owners[0] <= now - self._max_age:
+            async with self._database.reading() as session:
+                rows = await session.execute(_OWNERS)
+                owners = {resource: agency_id for resources, agency_id in rows for resource in resources}
+            self._owners = (now, owners)
+        return self._owners[1]
+
     def forget(self) -> None:
         """Reads everything anew from here on."""
         self._known.clear()
         self._unknown.clear()
         self._origins = None
+        self._owners = None
 
 
 class _Remembered:

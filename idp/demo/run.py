@@ -35,10 +35,11 @@ class Demo:
         self._children: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        """Starts everything and waits until all of it answers. Error: `DemoFailed`."""
+        """Starts everything and waits until all of it answers. Error: `DemoFailed`.
+
+        The apps first: the provider may have something to tell them as soon as it is there.
+        """
         self._refuse_taken_ports()
-        self._start("serve", ["idp", "serve", "--host", self._host, "--port", str(self._port)], {})
-        self._await(f"http://{self._host}:{self._port}/health/ready", "the provider")
         for app, running in zip(APPS, self._state.apps, strict=True):
             address = httpx2.URL(running.url)
             self._start(
@@ -51,8 +52,12 @@ class Demo:
                     "OIDC_SCOPE": " ".join(app.scopes),
                     "APP_URL": running.url,
                     "APP_PORT": str(address.port),
+                    "APP_SIGNING_KEY": running.signing_key,
+                    "APP_KEY_ID": running.key_id,
                 },
             )
+        self._start("serve", ["idp", "serve", "--host", self._host, "--port", str(self._port)], {})
+        self._await(f"http://{self._host}:{self._port}/health/ready", "the provider")
         for app, running in zip(APPS, self._state.apps, strict=True):
             self._await(running.url, f"the {app.name} app")
 

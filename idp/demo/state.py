@@ -19,11 +19,14 @@ class AppState:
     url: str
     client_id: str
     client_secret: str
+    # The key by which the app attests (PEM), and what it is called where it is registered.
+    signing_key: str = ""
+    key_id: str = ""
 
 
 @dataclass
 class PersonState:
-    """Who can log in, and with what."""
+    """Who can log in, and with what. `role` is in words: one, or several with commas."""
 
     role: str
     username: str

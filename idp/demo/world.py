@@ -1,7 +1,9 @@
-"""The demonstration's country: two ministries, two purposes, two apps, three people. All of it is invented."""
+"""The demonstration's apps and people. All of it is invented. Their country's registry is in `idp.demo.registry`."""
 
 from dataclasses import dataclass
 from typing import Any
+
+from idp.accounts.profile import NIK, VERIFIED
 
 WORDS = [
     "angsa",
@@ -61,93 +63,6 @@ WORDS = [
     "warung",
 ]
 
-AGENCIES: tuple[dict[str, Any], ...] = (
-    {
-        "code": "kemenkes",
-        "names": {"id": "Kementerian Kesehatan", "en": "Ministry of Health"},
-        "contact": "Jalan Contoh 1, Jakarta; 021-5550001",
-        "privacy_contact": "pdp@kemenkes.example",
-        "website": "https://kemenkes.example",
-    },
-    {
-        "code": "dukcapil",
-        "names": {
-            "id": "Direktorat Jenderal Kependudukan dan Pencatatan Sipil",
-            "en": "Directorate General of Population and Civil Registration",
-        },
-        "contact": "Jalan Contoh 2, Jakarta; 021-5550002",
-        "privacy_contact": "pdp@dukcapil.example",
-        "website": "https://dukcapil.example",
-    },
-)
-
-NIK = "urn:satupintu:claims:nik"
-VERIFIED = "urn:satupintu:claims:verified"
-
-
-def _item(claim: str, indonesian: str, english: str, *, required: bool = False) -> dict[str, Any]:
-    return {"claim": claim, "required": required, "why": {"id": indonesian, "en": english}}
-
-
-PURPOSES: tuple[dict[str, Any], ...] = (
-    {
-        "agency": "kemenkes",
-        "code": "kunjungan-puskesmas",
-        "texts": {
-            "id": {
-                "name": "Mendaftar kunjungan ke puskesmas",
-                "description": "Data ini dipakai untuk membuat antrean Anda di puskesmas dan mencocokkannya dengan "
-                "rekam medis Anda.",
-                "refusal": "Anda tetap dapat mendaftar langsung di loket puskesmas.",
-            },
-            "en": {
-                "name": "Register a visit to a health centre",
-                "description": "Your data is used to put you in the queue at the health centre and to match you with "
-                "your medical record.",
-                "refusal": "You can still register in person at the health centre's desk.",
-            },
-        },
-        "items": [
-            _item("name", "Untuk memanggil Anda saat giliran tiba", "To call you when it is your turn", required=True),
-            _item("birthdate", "Untuk mencocokkan rekam medis", "To match your medical record", required=True),
-            _item(NIK, "Untuk mencocokkan kepesertaan jaminan", "To match your health insurance", required=True),
-            _item("phone_number", "Untuk mengingatkan jadwal lewat pesan", "To remind you of your visit by message"),
-            _item("gender", "Untuk menyiapkan ruang periksa", "To prepare the examination room"),
-            _item("address", "Untuk kunjungan ke rumah bila diperlukan", "For a home visit if you need one"),
-        ],
-        "legal_basis": "consent",
-        "legal_citation": "UU 27/2022 pasal 20 ayat (2) huruf a",
-        "retention_days": 365,
-        "validity_days": 180,
-    },
-    {
-        "agency": "dukcapil",
-        "code": "salinan-kartu-keluarga",
-        "texts": {
-            "id": {
-                "name": "Meminta salinan kartu keluarga",
-                "description": "Data ini dipakai untuk menemukan kartu keluarga Anda dan mengirimkan salinannya.",
-                "refusal": "Anda tetap dapat meminta salinan di kantor dukcapil terdekat.",
-            },
-            "en": {
-                "name": "Ask for a copy of the family card",
-                "description": "Your data is used to find your family card and to send you a copy of it.",
-                "refusal": "You can still ask for a copy at the nearest population office.",
-            },
-        },
-        "items": [
-            _item("name", "Untuk menulis nama pemohon", "To write the applicant's name", required=True),
-            _item(NIK, "Untuk menemukan kartu keluarga", "To find your family card", required=True),
-            _item(VERIFIED, "Untuk memastikan pemohon sudah diperiksa", "To be sure that you were verified"),
-            _item("address", "Untuk mengirim salinan lewat pos", "To send the copy by post"),
-        ],
-        "legal_basis": "consent",
-        "legal_citation": "UU 27/2022 pasal 20 ayat (2) huruf a",
-        "retention_days": 90,
-        "validity_days": 90,
-    },
-)
-
 
 @dataclass(frozen=True)
 class DemoApp:
@@ -160,6 +75,8 @@ class DemoApp:
     purpose: str
     names: dict[str, str]
     scopes: tuple[str, ...]
+    # What the app asks for itself, without a person: to say what it did about a withdrawal.
+    own_scopes: tuple[str, ...] = ("consent:events",)
 
 
 APPS = (
@@ -189,19 +106,18 @@ class DemoPerson:
     """Somebody who can log in."""
 
     username: str
-    role: str
+    roles: tuple[str, ...]
     profile: dict[str, Any]
 
 
-def _person(username: str, role: str, given: str, family: str, **more: Any) -> DemoPerson:
+def _person(username: str, given: str, family: str, roles: tuple[str, ...] = (), /, **more: Any) -> DemoPerson:
     claims = {"name": f"{given} {family}", "given_name": given, "family_name": family, "zoneinfo": "Asia/Jakarta"}
-    return DemoPerson(username=username, role=role, profile=claims | more)
+    return DemoPerson(username=username, roles=roles, profile=claims | more)
 
 
 PEOPLE = (
     _person(
         "siti",
-        "citizen",
         "Siti",
         "Rahayu",
         gender="female",
@@ -222,7 +138,6 @@ PEOPLE = (
     ),
     _person(
         "budi",
-        "citizen",
         "Budi",
         "Santoso",
         gender="male",
@@ -241,5 +156,21 @@ PEOPLE = (
         },
         **{NIK: "9973010211850002", VERIFIED: True},
     ),
-    _person("ratna", "privacy_officer", "Ratna", "Dewi", email="ratna@pdp.example", email_verified=True),
+    _person(
+        "ratna",
+        "Ratna",
+        "Dewi",
+        ("privacy_officer",),
+        email="ratna@pdp.example",
+        email_verified=True,
+    ),
+    # The second pair of eyes; and who helps people at the counter.
+    _person(
+        "wayan",
+        "Wayan",
+        "Sudarma",
+        ("privacy_officer", "assisting_officer"),
+        email="wayan@pdp.example",
+        email_verified=True,
+    ),
 )

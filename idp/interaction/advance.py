@@ -20,7 +20,7 @@ from idp.interaction.gather import Gathered, gather
 from idp.interaction.models import Interaction
 from idp.interaction.outcome import GoTo, Outcome, page_of
 from idp.interaction.return_to import check_return_to
-from idp.interaction.steps import AskConsent, Issue, LogIn, Refuse, SelectAccount, Step, next_step
+from idp.interaction.steps import AskConsent, Issue, LogIn, Refuse, RememberAnswer, SelectAccount, Step, next_step
 from idp.interaction.store import begin_authorize, finish, start_over
 from idp.provider import Provider
 from idp.sessions.current import signed_in
@@ -114,7 +114,7 @@ async def follow(
     return page_of(interaction, path_of(step))
 
 
-def path_of(step: LogIn | SelectAccount | AskConsent) -> str:
+def path_of(step: LogIn | SelectAccount | AskConsent | RememberAnswer) -> str:
     """The page that does a step."""
     match step:
         case LogIn():
@@ -123,6 +123,8 @@ def path_of(step: LogIn | SelectAccount | AskConsent) -> str:
             return "/select-account"
         case AskConsent():
             return "/consent"
+        case RememberAnswer():
+            return "/consent/answered"
         case _:
             assert_never(step)
 

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import bindparam
 from starlette.requests import Request
 
+from consent import gate
 from consent.decisions import STANDING, STANDING_ORDER, read_standing
 from consent.models import ConsentRecord
 from idp.authorize.asked import asked_of, purpose_code
@@ -29,14 +30,16 @@ from idp.sessions.models import LoginSession
 from idp.sessions.store import BY_COOKIE, is_touch_due, live_with, read_session
 from idp.tokens.codes import KEEP
 
+_SESSION: Final = len(BY_COOKIE.selected_columns)
 # Who is signed in, and where they stand with this app: as `current_session` and `standing` would say one by one.
 _RETURNING: Final = Statement(
-    BY_COOKIE.add_columns(*STANDING)
-    .outerjoin(
-        ConsentRecord,
-        (ConsentRecord.subject_id == LoginSession.account_id)
-        & (ConsentRecord.client_id == bindparam("client"))
-        & (ConsentRecord.purpose_id == bindparam("purpose")),
+    gate.joined(
+        BY_COOKIE.add_columns(*STANDING).outerjoin(
+            ConsentRecord,
+            (ConsentRecord.subject_id == LoginSession.account_id)
+            & (ConsentRecord.client_id == bindparam("client"))
+            & (ConsentRecord.purpose_id == bindparam("purpose")),
+        )
     )
     .order_by(*STANDING_ORDER)
     .limit(1)
@@ -63,7 +66,7 @@ async def answer_at_once(
     current = read_session(row)
     if is_touch_due(current, now=now):
         return None
-    gathered = weigh(provider, asked, client, as_person(current), ask, read_standing(row), now=now)
+    gathered = weigh(provider, asked, client, as_person(current), ask, read_standing(row, _SESSION), now=now)
     step = next_step(gathered.situation)
     if not isinstance(step, Issue):
         return None

@@ -1,18 +1,19 @@
 """Everything that decides the next step, read from where it is kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from consent.coverage import Ask, Covered, Standing, Uncovered, covers, widen
+from consent.decisions import paused_at, remembered_refusal
 from consent.decisions import standing as standing_of
 from consent.purposes import PurposeVersionView
 from idp.authorize.asked import Asked, essential_acr, is_expected_subject, read_asked
 from idp.authorize.parameters import AuthorizationRequest
 from idp.clients.registry import RegisteredClient
 from idp.interaction.models import Interaction
-from idp.interaction.steps import Person, Progress, Situation
+from idp.interaction.steps import Answered, AskConsent, Person, Progress, Remembered, Situation, next_step
 from idp.login.factors.verified import ACR_VALUES
 from idp.provider import Provider
 from idp.tokens.codes import AuthenticatedPerson
@@ -58,7 +59,38 @@ async def gather(
             client_id=client.client_id,
             purpose_id=asked.ask.purpose_id,
         )
-    return weigh(provider, request, client, person, asked, standing, interaction=interaction, now=now)
+    gathered = weigh(provider, request, client, person, asked, standing, interaction=interaction, now=now)
+    if person is None or not isinstance(next_step(gathered.situation), AskConsent):
+        return gathered
+    remembered = await recall(session, person, client, asked, standing, now=now)
+    return replace(gathered, situation=replace(gathered.situation, remembered=remembered))
+
+
+async def recall(
+    session: AsyncSession,
+    person: AuthenticatedPerson,
+    client: RegisteredClient,
+    asked: Asked,
+    standing: Standing | None,
+    *,
+    now: datetime,
+) -> Remembered | None:
+    """What the person said before, that an app does not ask away by asking again: a pause, or a no to this version."""
+    if standing is not None and standing.status == "paused" and not standing.is_over(now):
+        at = await paused_at(session, standing.consent_id)
+        return Remembered(
+            answered=Answered.PAUSED, consent_id=standing.consent_id, at=at or now, until=standing.valid_until
+        )
+    refusal = await remembered_refusal(
+        session,
+        subject_id=person.account_id,
+        client_id=client.client_id,
+        purpose_version_id=asked.version.id,
+        now=now,
+    )
+    if refusal is None:
+        return None
+    return Remembered(answered=Answered.REFUSED, consent_id=refusal.consent_id, at=refusal.at, until=refusal.until)
 
 
 def weigh(

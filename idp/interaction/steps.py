@@ -39,6 +39,23 @@ class Progress:
     consented: bool = False
 
 
+class Answered(StrEnum):
+    """What a person answered before, that still counts and keeps a question away."""
+
+    REFUSED = "refused"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """An earlier answer, when it was given, and until when it counts; None: until the person says otherwise."""
+
+    answered: Answered
+    consent_id: str
+    at: datetime
+    until: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """Everything that decides the next step.
@@ -46,6 +63,7 @@ class Situation:
     `max_age` is in seconds. `essential_acr` lists the acr values of which one must be reached, empty when any will do;
     `reachable_acr` those that a login here can reach. `consent` is None exactly when nobody is signed in.
     `asks_every_time`: the app could be an impostor's, so an earlier consent alone does not let it through.
+    `remembered`: what they said before, in this version's matter, is not to be asked away by asking again.
     """
 
     now: datetime
@@ -57,6 +75,7 @@ class Situation:
     essential_acr: frozenset[str] = frozenset()
     reachable_acr: frozenset[str] = frozenset()
     asks_every_time: bool = False
+    remembered: Remembered | None = None
 
 
 class LoginReason(StrEnum):
@@ -98,6 +117,13 @@ class AskConsent:
 
 
 @dataclass(frozen=True, slots=True)
+class RememberAnswer:
+    """The person said no, or paused it, and is not asked again unless they want to be."""
+
+    remembered: Remembered
+
+
+@dataclass(frozen=True, slots=True)
 class Issue:
     """Nothing is missing: the app gets its code, for these items of this consent."""
 
@@ -111,7 +137,7 @@ class Refuse:
     error: OAuthError
 
 
-Step = LogIn | SelectAccount | AskConsent | Issue | Refuse
+Step = LogIn | SelectAccount | AskConsent | RememberAnswer | Issue | Refuse
 
 
 def next_step(situation: Situation) -> Step:
@@ -138,7 +164,10 @@ def _step(situation: Situation) -> Step:
             return LogIn(reason)
         if "select_account" in situation.prompt and not situation.progress.account_confirmed:
             return SelectAccount()
-    return _ask_or_issue(situation)
+    step = _ask_or_issue(situation)
+    if isinstance(step, AskConsent) and situation.remembered is not None:
+        return RememberAnswer(situation.remembered)
+    return step
 
 
 def _reason_to_log_in(situation: Situation, person: Person) -> LoginReason | None:
