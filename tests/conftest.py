@@ -26,7 +26,7 @@ from tests.support.scheduling import GroupScheduling
 from tests.support.server import ServerProcess
 from tests.support.server_nursery import ServerNursery
 from tests.support.service import Service, run_service
-from tests.support.settings import settings_for
+from tests.support.settings import a_vault, settings_for
 from tests.support.world import World, make_world
 
 
@@ -91,7 +91,7 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """The test's database, opened."""
-    opened = Database(database_url, pool_size=5)
+    opened = Database(database_url, vault=a_vault(), pool_size=5)
     yield opened
     await opened.dispose()
 

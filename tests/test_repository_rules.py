@@ -16,11 +16,11 @@ MOST_LINES = 400
 LOCK_FILES = ("requirements.lock", "requirements-dev.lock")
 
 # Older versions have published weaknesses in what this product uses of them.
-# python-multipart has none here: it is not installed, forms are read by idp/protocol.py.
 SECURITY_FLOORS = {
     "authlib": "1.8.0",
     "joserfc": "1.7.3",
     "pyjwt": "2.13.0",
+    "python-multipart": "0.0.27",
     "starlette": "0.49.1",
 }
 

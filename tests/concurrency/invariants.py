@@ -5,9 +5,10 @@ from dataclasses import dataclass, fields
 
 from sqlalchemy import select
 
+from consent.event_store import EVENT_COLUMNS, read_events
 from consent.events import Event, Intact, rebuild, verify_chain
-from consent.history import as_event
 from consent.models import ConsentEvent, ConsentRecord, ShownText
+from consent.statuses import CURRENT
 from idp.audit import AuditEvent
 from idp.database import Database
 from idp.tokens.models import AccessToken, Authorization, RefreshToken
@@ -32,12 +33,10 @@ async def check_invariants(database: Database, *, codes: Iterable[str] = ()) -> 
     """Every invariant. `codes` are those that browsers were given: each must be there."""
     async with database.reading() as session:
         consents = (await session.execute(select(*ConsentRecord.__table__.columns))).all()
-        rows = await session.execute(
-            select(*ConsentEvent.__table__.columns).order_by(ConsentEvent.consent_id, ConsentEvent.seq)
-        )
+        rows = await session.execute(select(*EVENT_COLUMNS).order_by(ConsentEvent.consent_id, ConsentEvent.seq))
         stories: dict[str, list[Event]] = {}
-        for row in rows:
-            stories.setdefault(row.consent_id, []).append(as_event(row))
+        for event in await read_events(session, rows):
+            stories.setdefault(event.consent_id, []).append(event)
         texts = set(await session.scalars(select(ShownText.sha256)))
         audited = (await session.execute(select(AuditEvent.kind, AuditEvent.detail))).all()
         authorizations = (await session.execute(select(*Authorization.__table__.columns))).all()
@@ -54,7 +53,7 @@ async def check_invariants(database: Database, *, codes: Iterable[str] = ()) -> 
             stored = getattr(row, name)
             assert getattr(projected, name) == (tuple(stored) if isinstance(stored, list) else stored), (row.id, name)
         assert story[0].text_sha256 in texts, "a decision without the text that was shown"
-    in_force = [(row.subject_id, row.client_id, row.purpose_id) for row in consents if row.status == "given"]
+    in_force = [(row.subject_id, row.client_id, row.purpose_id) for row in consents if row.status in CURRENT]
     assert len(set(in_force)) == len(in_force), "two consents in force for one thing"
     granted = {detail["consent_id"] for kind, detail in audited if kind == "consent.granted"}
     assert granted == {row.id for row in consents if row.status != "refused"}, "audit and consents tell two stories"

@@ -6,6 +6,7 @@ from consent.decisions import withdraw
 from consent.purposes import PurposeVersionView
 from idp.database import Database
 from keys.entropy import Entropy
+from tests.consent.desk import Desk
 from tests.consent.registry import SITI, grant_to, write_registry
 from tests.support.clock import FakeClock
 
@@ -15,6 +16,12 @@ async def version(database: Database, clock: FakeClock, entropy: Entropy) -> Pur
     """A purpose on consent: `name` is required, `email` and `gender` are optional."""
     async with database.transaction() as session:
         return await write_registry(session, now=clock(), entropy=entropy)
+
+
+@pytest.fixture
+def desk(database: Database, version: PurposeVersionView, clock: FakeClock, entropy: Entropy) -> Desk:
+    """Where things are done to Siti's consents."""
+    return Desk(database, version, clock, entropy)
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from consent.agencies import create_agency
 from consent.decisions import Decision, grant
 from consent.notice import Notice, compose
-from consent.purposes import PurposeVersionView, create_purpose
+from consent.purposes import PurposeVersionView
 from keys.entropy import Entropy
+from tests.support.purposes import active_purpose
 
 SITI = str(UUID(int=1, version=4))
 BUDI = str(UUID(int=2, version=4))
@@ -24,7 +25,7 @@ def item(claim: str, *, required: bool = False) -> dict[str, Any]:
 
 
 def a_purpose(**changes: Any) -> dict[str, Any]:
-    """What `create_purpose` takes, apart from the agency."""
+    """What `active_purpose` takes, apart from the agency."""
     purpose: dict[str, Any] = {
         "code": "kunjungan",
         "texts": {
@@ -36,7 +37,6 @@ def a_purpose(**changes: Any) -> dict[str, Any]:
         "legal_citation": "UU 27/2022 pasal 20 ayat (2) huruf a",
         "retention_days": 365,
         "validity_days": 90,
-        "created_by": "operator",
     }
     return {**purpose, **changes}
 
@@ -49,6 +49,7 @@ async def write_agency(session: AsyncSession, *, now: datetime, entropy: Entropy
         names={"id": f"Kementerian {code}", "en": f"Ministry of {code}"},
         contact="Jalan Contoh 1",
         privacy_contact=f"pdp@{code}.example",
+        address="Jalan Contoh 1, Jakarta",
         now=now,
         entropy=entropy,
     )
@@ -58,9 +59,9 @@ async def write_agency(session: AsyncSession, *, now: datetime, entropy: Entropy
 async def write_registry(
     session: AsyncSession, *, now: datetime, entropy: Entropy, agency: str = "kesehatan", **changes: Any
 ) -> PurposeVersionView:
-    """Registers an agency and a purpose of it."""
+    """Registers an agency and a purpose of it, in force."""
     agency_id = await write_agency(session, now=now, entropy=entropy, code=agency)
-    return await create_purpose(session, agency_id=agency_id, **a_purpose(**changes), now=now, entropy=entropy)
+    return await active_purpose(session, agency_id=agency_id, **a_purpose(**changes), now=now, entropy=entropy)
 
 
 def notice_of(

@@ -60,6 +60,8 @@ async def test_where_a_person_stands_is_what_coverage_takes(
     database: Database, version: PurposeVersionView, clock: FakeClock, entropy: Entropy
 ) -> None:
     ask = Ask(
+        client_id=APP,
+        agency_id=version.agency_id,
         purpose_version_id=version.id,
         purpose_id=version.purpose_id,
         required=version.required,

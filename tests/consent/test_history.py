@@ -1,7 +1,6 @@
 """The two windows on what was decided, and what can be taken away."""
 
 import csv
-import hashlib
 import io
 import json
 from datetime import UTC, datetime, timedelta
@@ -12,24 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from consent.cursor import Cursor
 from consent.decisions import refuse, withdraw
 from consent.errors import NotYours, UnknownConsent, UnknownCursor
+from consent.event_list import EventFilter, list_events
 from consent.events import Intact
 from consent.export import COLUMNS, csv_rows, json_lines
 from consent.history import (
     ConsentSummary,
-    Cursor,
-    EventFilter,
     consent_by_id,
     consent_of,
     consents_of,
-    list_events,
-    record_officer_action,
 )
+from consent.log.entry import commit
 from consent.models import OfficerAction
-from consent.purposes import PurposeVersionView, create_purpose
+from consent.oversight import record_officer_action
+from consent.purposes import PurposeVersionView
 from idp.database import Database
-from keys.encoding import canonical_json
 from keys.entropy import Entropy
 from tests.consent.registry import (
     BUDI,
@@ -41,6 +39,7 @@ from tests.consent.registry import (
     write_registry,
 )
 from tests.support.clock import FakeClock
+from tests.support.purposes import active_purpose
 
 pytestmark = pytest.mark.anyio
 
@@ -80,8 +79,8 @@ async def test_a_person_can_look_at_what_is_in_force_only(
 ) -> None:
     async with database.transaction() as session:
         given = await grant_to(session, version, now=clock(), entropy=entropy)
-        now = await consents_of(session, subject_id=SITI, in_force_at=clock())
-        later = await consents_of(session, subject_id=SITI, in_force_at=clock() + timedelta(days=90))
+        now = await consents_of(session, subject_id=SITI, current_at=clock())
+        later = await consents_of(session, subject_id=SITI, current_at=clock() + timedelta(days=90))
     assert [consent.id for consent in now.consents] == [given]
     assert withdrawn != given
     assert later.consents == ()
@@ -93,7 +92,7 @@ async def test_the_text_that_was_agreed_to_stays_when_the_purpose_changes(
     texts = a_purpose()["texts"]
     texts["id"]["name"] = "Kunjungan baru"
     async with database.transaction() as session:
-        await create_purpose(
+        await active_purpose(
             session,
             agency_id=version.agency_id,
             **a_purpose(texts=texts),
@@ -260,7 +259,7 @@ async def test_an_export_as_json_lines_can_be_recomputed_by_a_stranger(database:
     assert len(pieces) == 3
     assert len(lines) == 5
     for line in lines:
-        assert hashlib.sha256(canonical_json(line["event"])).hexdigest() == line["hash"]
+        assert commit(bytes.fromhex(line["opening"]), line["event"]).hex() == line["hash"]
     assert lines[2]["agency"] == "pajak"
 
 

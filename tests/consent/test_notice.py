@@ -8,25 +8,26 @@ from typing import Any
 
 import pytest
 
-from consent.attributes import ITEMS, LANGUAGES
+from consent.attributes import ITEMS, LANGUAGES, Category, DataItem, Source
 from consent.errors import DecisionRefused
 from consent.notice import Notice, compose
 from consent.notice_texts import EDITION, LEGAL_BASES, SENTENCES, Sentences
 from consent.purpose_draft import PurposeItem
 from consent.purposes import PurposeVersionView
+from consent.registry.terms import Recipient, Terms
 from keys.encoding import canonical_json
 from tests.consent.registry import a_purpose, notice_of
 from tests.support.clock import FakeClock
+from tests.support.purposes import TERMS
 
 # Change this together with `EDITION`, and only together: the sentences are evidence.
-DIGEST_OF_EDITION_1 = "bb99f755c16783cde7d6f55109931d99eac6d9dcd24664ba4e118aa9bb96534a"
+DIGEST_OF_EDITION_2 = "1e9b52e57ca8c7a0ee59f2c5d5c57ea7a0c59a567e5c135761a724feff73acb0"
 
 
 @pytest.fixture
 def version(clock: FakeClock) -> PurposeVersionView:
     """A version that never saw a database."""
     purpose: dict[str, Any] = a_purpose()
-    del purpose["created_by"]
     purpose["items"] = tuple(PurposeItem(**one) for one in purpose["items"])
     return PurposeVersionView(
         id="v1",
@@ -38,6 +39,7 @@ def version(clock: FakeClock) -> PurposeVersionView:
         version=1,
         digest=bytes(32),
         created_at=clock(),
+        terms=Terms.read(TERMS),
         **purpose,
     )
 
@@ -62,8 +64,8 @@ def every_string(value: Any) -> list[str]:
 def test_the_sentences_of_an_edition_never_change() -> None:
     every = {language: sentences_as_json(sentences) for language, sentences in SENTENCES.items()}
 
-    assert EDITION == "1"
-    assert hashlib.sha256(canonical_json(every)).hexdigest() == DIGEST_OF_EDITION_1
+    assert EDITION == "2"
+    assert hashlib.sha256(canonical_json(every)).hexdigest() == DIGEST_OF_EDITION_2
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Sentences)])
@@ -109,6 +111,12 @@ def test_a_notice_says_everything_that_the_law_asks_for(version: PurposeVersionV
     assert notice.retention == "Ministry of Health keeps this data for 1 year at most."
     assert notice.validity == "This agreement lasts 90 days. After that you will be asked again."
     assert notice.offline_access == "The app can also fetch this data while you are not using it."
+    assert notice.collection == "From your account at Satu Pintu."
+    assert notice.fetch == "This data is fetched whenever the service needs it."
+    assert notice.recipients == "Ministry of Health does not pass this data on to anybody."
+    assert notice.abroad is None
+    assert notice.rights is not None
+    assert notice.rights.endswith("end the processing and have it erased, withdraw consent.")
     assert notice.refusal == ("If you do not agree, no data is sent.", "Come to the desk.")
     assert "at any time" in notice.withdrawal
     assert notice.contact == "Questions about your data: pdp@kesehatan.example"
@@ -121,6 +129,46 @@ def test_periods_are_said_in_words(version: PurposeVersionView, days: int, words
     notice = notice_of(replace(version, validity_days=days))
 
     assert notice.validity == f"Persetujuan ini berlaku {words}. Setelah itu Anda akan ditanya lagi."
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"fetch_type": "onetime"}, "This data is fetched once only."),
+        ({"use_limit": 4, "use_window_days": 365}, "This data is fetched 4 times in 1 year at most."),
+    ],
+)
+def test_how_often_data_is_fetched_is_said(version: PurposeVersionView, changes: dict[str, Any], said: str) -> None:
+    assert notice_of(replace(version, **changes), language="en").fetch == said
+
+
+def test_who_else_gets_the_data_and_where_it_goes_is_said(version: PurposeVersionView) -> None:
+    post = Recipient(
+        names={"id": "Pos", "en": "Post"}, party_type="company", role="processor", why={"id": "a", "en": "b"}
+    )
+    terms = replace(version.terms, recipients=(post,), storage_locations=("ID", "SG"), processing_locations=("ID-JK",))
+
+    notice = notice_of(replace(version, terms=terms), language="en")
+
+    assert notice.recipients == "Ministry of Health passes this data on to: Post."
+    assert notice.abroad == "This data is also stored or processed outside the jurisdiction of ID: SG."
+
+
+def test_an_item_of_another_agency_is_shown_as_its_and_guarded_data_as_guarded(version: PurposeVersionView) -> None:
+    source = Source(agency_id="b", code="dukcapil", names={"id": "Dukcapil", "en": "Population Office"})
+    record = DataItem(
+        "urn:x", "Rekam medis", "Medical record", "https://w3id.org/dpv/pd#HealthRecord", Category.SPECIFIC, source
+    )
+    item = PurposeItem(claim="urn:x", required=True, why={"id": "Untuk", "en": "For"})
+    wanted = replace(version, items=(*version.items, item), attributes={"urn:x": record})
+
+    shown = notice_of(wanted, language="en").items
+
+    assert [(one.label, one.source, one.guarded) for one in shown[2:]] == [
+        ("Gender", None, None),
+        ("Medical record", "It comes from Population Office.", "The law guards this data more strongly."),
+    ]
+    assert wanted.sources == {"b": {"urn:x"}}
 
 
 def test_data_that_is_not_kept_is_said_to_be_not_kept(version: PurposeVersionView) -> None:
@@ -210,5 +258,5 @@ def test_the_kept_bytes_hold_all_that_was_shown(version: PurposeVersionView) -> 
 
     kept = json.loads(notice.canonical())
 
-    assert kept.pop("schema") == "satupintu-notice/1"
+    assert kept.pop("schema") == "satupintu-notice/2"
     assert kept == json.loads(json.dumps(asdict(notice)))

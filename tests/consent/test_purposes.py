@@ -13,11 +13,12 @@ from consent.errors import AgencyRefused, PurposeRefused, UnknownAgency, Unknown
 from consent.models import Agency
 from consent.purpose_checks import check_draft
 from consent.purpose_draft import Draft
-from consent.purposes import PurposeCatalogue, PurposeVersionView, create_purpose, list_purposes
+from consent.purposes import PurposeCatalogue, PurposeVersionView, list_purposes
 from idp.database import Database
 from keys.entropy import Entropy
 from tests.consent.registry import a_purpose, item, write_agency, write_registry
 from tests.support.clock import FakeClock
+from tests.support.purposes import active_purpose
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +27,7 @@ async def next_version(
     database: Database, version: PurposeVersionView, clock: FakeClock, entropy: Entropy, **changes: Any
 ) -> PurposeVersionView:
     async with database.transaction() as session:
-        return await create_purpose(
+        return await active_purpose(
             session, agency_id=version.agency_id, **a_purpose(**changes), now=clock(), entropy=entropy
         )
 
@@ -89,13 +90,13 @@ async def test_another_agency_cannot_write_a_version_of_a_purpose(
         other = await write_agency(session, now=clock(), entropy=entropy, code="pajak")
     with pytest.raises(PurposeRefused, match="belongs to another agency"):
         async with database.transaction() as session:
-            await create_purpose(session, agency_id=other, **a_purpose(validity_days=1), now=clock(), entropy=entropy)
+            await active_purpose(session, agency_id=other, **a_purpose(validity_days=1), now=clock(), entropy=entropy)
 
 
 async def test_a_purpose_needs_an_agency(database: Database, clock: FakeClock, entropy: Entropy) -> None:
     with pytest.raises(UnknownAgency):
         async with database.transaction() as session:
-            await create_purpose(
+            await active_purpose(
                 session,
                 agency_id="00000000-0000-4000-8000-000000000000",
                 **a_purpose(),
@@ -152,7 +153,6 @@ def with_text(language: str, name: str, text: str) -> dict[str, Any]:
 )
 def test_a_purpose_is_refused_when(changes: dict[str, Any], why: str) -> None:
     purpose = a_purpose(**changes)
-    del purpose["created_by"]
 
     with pytest.raises(PurposeRefused, match=why) as refused:
         check_draft(Draft.read(**purpose))

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from consent.models import ConsentEvent, ConsentRecord
-from consent.purposes import PurposeVersionView, create_purpose
+from consent.purposes import PurposeVersionView
 from idp.accounts.directory import create_account
 from idp.authorize.parameters import AuthorizationRequest
 from idp.browser import SESSION_COOKIE
@@ -21,6 +21,7 @@ from idp.sessions.store import start_session
 from idp.tokens.models import Authorization
 from tests.consent.registry import a_purpose, write_registry
 from tests.support.clock import FakeClock
+from tests.support.purposes import active_purpose
 
 CALLBACK = "https://sehat.test/cb"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -66,7 +67,7 @@ class World:
     async def new_version(self, **changes: Any) -> PurposeVersionView:
         """The next version of the purpose."""
         async with self.provider.database.transaction() as session:
-            return await create_purpose(
+            return await active_purpose(
                 session,
                 agency_id=self.version.agency_id,
                 **a_purpose(**changes),

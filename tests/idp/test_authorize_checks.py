@@ -160,11 +160,12 @@ class Version:
     purpose_id = "purpose"
     claims = frozenset({"name", "email", "gender"})
     required = frozenset({"name"})
+    compatible_version_ids: frozenset[str] = frozenset()
 
 
 def asked(**changes: Any) -> tuple[set[str], set[str], bool]:
     """The required and the optional items of a request, and whether refresh tokens are asked for."""
-    ask = ask_for(Version(), parsed(**changes), registered_app())  # type: ignore[arg-type]  # a stand-in with the three members that count
+    ask = ask_for(Version(), parsed(**changes), registered_app())  # type: ignore[arg-type]  # a stand-in with the members that count
     return set(ask.required), set(ask.optional), ask.offline_access
 
 

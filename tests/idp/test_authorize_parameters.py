@@ -242,7 +242,14 @@ def test_no_claims_parameter_is_a_bug(sent: str) -> None:
         '[{"type": "satupintu_purpose"}]',
         '[{"type": "satupintu_purpose", "purpose": 1}]',
         '[{"type": "satupintu_purpose", "purpose": ""}]',
-        '[{"type": "satupintu_purpose", "purpose": "kunjungan", "locations": []}]',
+        '[{"type": "satupintu_purpose", "purpose": "kunjungan", "agreement_id": "x"}]',
+        '[{"type": "satupintu_purpose", "purpose": "kunjungan", "identifier": "x"}]',
+        '[{"type": "satupintu_purpose", "purpose": "kunjungan", "locations": "https://a.test"}]',
+        '[{"type": "satupintu_purpose", "purpose": "kunjungan", "actions": ["write"]}]',
+        '[{"type": "satupintu_purpose", "purpose": "kunjungan", "purpose_version": 0}]',
+        '[{"type": "satupintu_purpose", "purpose": "kunjungan", "purpose_version": true}]',
+        '[{"type": "satupintu_purpose", "purpose": "kunjungan", "purpose_version": "1"}]',
+        '[{"type": "satupintu_purpose", "purpose": "kunjungan", "purpose_version": null}]',
         '[{"type": "satupintu_purpose", "purpose": "kunjungan", "datatypes": "email"}]',
         '[{"type": "satupintu_purpose", "purpose": "kunjungan", "datatypes": [1]}]',
         '[{"type": "satupintu_purpose", "purpose": "kunjungan", "datatypes": [""]}]',
@@ -259,7 +266,11 @@ def test_details_that_are_not_exactly_one_purpose_are_refused(details: str) -> N
         parse_details(details)
 
 
-@given(st.builds(PurposeDetail, texts, st.lists(texts, unique=True, max_size=3).map(tuple)))
+some_texts = st.lists(texts, unique=True, max_size=3).map(tuple)
+versions = st.none() | st.integers(1, 2**31 - 1)
+
+
+@given(st.builds(PurposeDetail, texts, some_texts, versions, some_texts, st.sampled_from([(), ("read",)])))
 def test_details_are_read_as_they_are_written(detail: PurposeDetail) -> None:
     written: list[dict[str, Any]] = [detail.to_json()]
     assert parse_details(json.dumps(written)) == detail

@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 import structlog
 
+from consent.registry.review import CODES
 from idp.cli import main
 from idp.cli.output import show_rows
-from idp.demo.world import PURPOSES
+from idp.demo.registry import PURPOSES
 
 Run = Callable[..., "Result"]
 PURPOSE = {name: value for name, value in PURPOSES[0].items() if name not in {"agency", "code"}}
 AGENCY = (
     "agency", "create", "kemenkes", "--name", "Kementerian Kesehatan", "--name-en", "Ministry of Health",
-    "--contact", "Jakarta", "--privacy-contact", "pdp@kemenkes.example",
+    "--contact", "Jakarta", "--privacy-contact", "pdp@kemenkes.example", "--address", "Jalan Contoh 1, Jakarta",
 )  # fmt: skip
+ANSWERS = {"confirmed": sorted(CODES), "public_task_applies": False, "public_task_reason": "No law demands it."}
 PASSWORD = "kuda-besi-terbang-tinggi"
 
 
@@ -59,14 +61,29 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 @pytest.fixture
 def registry(run: Run, tmp_path: Path) -> Run:
-    """A database with one agency and one purpose."""
-    file = tmp_path / "purpose.json"
-    file.write_text(json.dumps(PURPOSE), encoding="utf-8")
+    """A database with one agency and one purpose, in force."""
+    (tmp_path / "answers.json").write_text(json.dumps(ANSWERS), encoding="utf-8")
     assert run("db", "upgrade").code == 0
     assert run(*AGENCY).code == 0
-    created = run("purpose", "create", "kunjungan-puskesmas", "--agency", "kemenkes", "--file", str(file))
-    assert created.code == 0, created.error
+    proposed = propose(run, tmp_path, PURPOSE)
+    assert proposed.code == 0, proposed.error
+    for side, by in (("agency", "Hendra"), ("operator", "Lukman")):
+        approved = approve(run, tmp_path, side=side, by=by)
+        assert approved.code == 0, approved.error
     return run
+
+
+def propose(run: Run, folder: Path, says: object, *more: str, code: str = "kunjungan-puskesmas") -> Result:
+    """Proposes what a file says."""
+    file = folder / "purpose.json"
+    file.write_text(says if isinstance(says, str) else json.dumps(says), encoding="utf-8")
+    return run("purpose", "propose", code, "--agency", "kemenkes", "--file", str(file), "--by", "Dewi", *more)
+
+
+def approve(run: Run, folder: Path, *more: str, side: str, by: str) -> Result:
+    """Approves the newest version of the purpose."""
+    answers = ("--answers", str(folder / "answers.json"))
+    return run("purpose", "approve", "kunjungan-puskesmas", "--side", side, "--by", by, *answers, *more)
 
 
 def register(run: Run, *more: str) -> Result:
@@ -138,19 +155,108 @@ def test_a_registration_that_breaks_a_rule_is_refused_by_its_member(
 
 
 def test_a_purpose_changes_only_by_a_new_version(registry: Run, tmp_path: Path) -> None:
-    file = tmp_path / "purpose.json"
-    again = registry("purpose", "create", "kunjungan-puskesmas", "--agency", "kemenkes", "--file", str(file))
-    assert again.code == 1
-    file.write_text(json.dumps({**PURPOSE, "retention_days": 30}), encoding="utf-8")
-    second = registry("purpose", "create", "kunjungan-puskesmas", "--agency", "kemenkes", "--file", str(file), "--json")
-    assert second.json["version"] == 2
-    file.write_text("{", encoding="utf-8")
-    broken = registry("purpose", "create", "other", "--agency", "kemenkes", "--file", str(file))
+    assert propose(registry, tmp_path, PURPOSE).code == 1
+    silent = propose(registry, tmp_path, {**PURPOSE, "retention_days": 30})
+    assert (silent.code, "compatible_with must say" in silent.error) == (1, True)
+    second = propose(registry, tmp_path, {**PURPOSE, "retention_days": 30, "compatible_with": [1]}, "--json")
+    assert (second.json["version"], second.json["status"]) == (2, "proposed")
+    broken = propose(registry, tmp_path, "{", code="other")
     assert (broken.code, "is not JSON" in broken.error) == (1, True)
-    file.write_text(json.dumps({**PURPOSE, "texts": {"id": PURPOSE["texts"]["id"]}}), encoding="utf-8")
-    half = registry("purpose", "create", "other", "--agency", "kemenkes", "--file", str(file))
+    half = propose(registry, tmp_path, {**PURPOSE, "texts": {"id": PURPOSE["texts"]["id"]}}, code="other")
     assert half.code == 1
-    assert [purpose["code"] for purpose in registry("purpose", "list", "--json").json] == ["kunjungan-puskesmas"]
+    listed = registry("purpose", "list", "--json").json
+    assert [(purpose["code"], purpose["version"]) for purpose in listed] == [("kunjungan-puskesmas", 1)]
+    every = registry("purpose", "list", "--all", "--json").json
+    assert [(purpose["version"], purpose["status"]) for purpose in every] == [(2, "proposed"), (1, "active")]
+
+
+def test_a_purpose_is_reviewed_and_approved_by_two_others(registry: Run, tmp_path: Path) -> None:
+    propose(registry, tmp_path, {**PURPOSE, "retention_days": 30, "compatible_with": []}, "--draft")
+    early = approve(registry, tmp_path, side="agency", by="Hendra")
+    assert (early.code, "is draft" in early.error) == (1, True)
+    assert registry("purpose", "submit", "kunjungan-puskesmas", "--by", "Dewi").code == 0
+    examined = registry("purpose", "review", "kunjungan-puskesmas", "--json").json
+    assert (examined["missing"], examined["findings"]) == (None, [])
+    assert set(examined["checklist"]) == CODES
+    own = approve(registry, tmp_path, side="agency", by="DEWI")
+    assert (own.code, "two others approve" in own.error) == (1, True)
+    assert approve(registry, tmp_path, "--json", side="agency", by="Hendra").json["status"] == "proposed"
+    again = approve(registry, tmp_path, side="operator", by=" hendra".strip())
+    assert (again.code, "approved already" in again.error) == (1, True)
+    assert approve(registry, tmp_path, "--json", side="operator", by="Lukman").json["status"] == "active"
+    history = registry("purpose", "history", "kunjungan-puskesmas", "--json").json
+    assert [event["kind"] for event in history] == ["drafted", "proposed", "approved", "approved", "activated"]
+    assert registry("registry", "check").code == 0
+
+
+def test_a_proposal_is_rejected_with_a_reason(registry: Run, tmp_path: Path) -> None:
+    propose(registry, tmp_path, {**PURPOSE, "retention_days": 30, "compatible_with": []})
+    rejected = registry("purpose", "reject", "kunjungan-puskesmas", "--by", "Hendra", "--reason", "Too long", "--json")
+    assert rejected.json["status"] == "rejected"
+    assert registry("purpose", "reject", "kunjungan-puskesmas", "--by", "Hendra", "--reason", "Again").code == 1
+
+
+def test_who_approves_in_a_console_is_the_same_person_in_a_shell(registry: Run, tmp_path: Path) -> None:
+    registry("citizen", "create", "ratna", "--name", "Ratna Dewi", "--password", PASSWORD)
+    propose(registry, tmp_path, {**PURPOSE, "retention_days": 30, "compatible_with": []})
+    assert approve(registry, tmp_path, side="agency", by="ratna").code == 0
+    by_name = approve(registry, tmp_path, side="operator", by="ratna dewi")
+    assert (by_name.code, "approved already" in by_name.error) == (1, True)
+
+
+def test_an_agency_is_changed_suspended_and_reinstated(registry: Run) -> None:
+    changed = registry("agency", "change", "kemenkes", "--phone", "+62 21 5550001", "--json")
+    assert changed.json["phone"] == "+62 21 5550001"
+    why = ("--by", "ratna", "--reason", "Data was found on the street")
+    assert registry("agency", "suspend", "kemenkes", *why, "--json").json["status"] == "suspended"
+    assert registry("agency", "suspend", "kemenkes", *why).code == 1
+    assert registry("agency", "reinstate", "kemenkes", *why, "--json").json["status"] == "active"
+    kinds = [event["kind"] for event in registry("agency", "history", "kemenkes", "--json").json]
+    assert kinds == ["registered", "changed", "suspended", "reinstated"]
+    assert registry("registry", "check").code == 0
+
+
+def test_data_flows_from_one_agency_to_another_by_an_agreement(registry: Run, tmp_path: Path) -> None:
+    item = registry(
+        "attribute", "register", "family_card_number", "--agency", "dukcapil", "--label", "Nomor kartu keluarga",
+        "--label-en", "Family card number", "--category", "family", "--dpv", "https://w3id.org/dpv/pd#OfficialID",
+    )  # fmt: skip
+    assert (item.code, "no agency" in item.error) == (1, True)
+    provider = ["dukcapil" if word == "kemenkes" else word for word in AGENCY]
+    assert registry(*provider).code == 0
+    claim = registry(
+        "attribute", "register", "family_card_number", "--agency", "dukcapil", "--label", "Nomor kartu keluarga",
+        "--label-en", "Family card number", "--category", "family", "--dpv", "https://w3id.org/dpv/pd#OfficialID",
+        "--json",
+    ).json["claim"]  # fmt: skip
+    why = {"id": "Untuk keluarga", "en": "For the family"}
+    items = [*PURPOSE["items"], {"claim": claim, "required": False, "why": why}]
+    assert propose(registry, tmp_path, {**PURPOSE, "items": items, "compatible_with": []}).code == 0
+    assert approve(registry, tmp_path, side="agency", by="Hendra").code == 0
+    alone = approve(registry, tmp_path, side="operator", by="Lukman")
+    assert (alone.code, "no agreement in force covers" in alone.error) == (1, True)
+    file = tmp_path / "agreement.json"
+    says = {
+        "instrument": {"kind": "decree", "number": "1/2026", "title": "Data", "date": "2026-01-02"},
+        "items": [claim],
+        "valid_from": "2026-01-02T00:00:00+07:00",
+        "valid_until": "2035-01-02T00:00:00+07:00",
+        "data_life_days": 365,
+    }
+    file.write_text(json.dumps(says), encoding="utf-8")
+    registered = registry(
+        "agreement", "propose", "keluarga", "--provider", "dukcapil", "--purpose", "kunjungan-puskesmas",
+        "--file", str(file), "--by", "Dewi", "--json",
+    )  # fmt: skip
+    assert registered.json["status"] == "proposed"
+    for side, by in (("provider", "Maya"), ("recipient", "Hendra")):
+        agreed = registry("agreement", "approve", "keluarga", "--side", side, "--by", by, "--json")
+    assert agreed.json["status"] == "active"
+    assert approve(registry, tmp_path, "--json", side="operator", by="Lukman").json["status"] == "active"
+    assert [one["code"] for one in registry("agreement", "list", "--json").json] == ["keluarga"]
+    assert registry("agreement", "show", "keluarga", "--json").json["says"]["items"] == [claim]
+    assert [one["source"] for one in registry("attribute", "list", "--json").json][-1] == "dukcapil"
+    assert registry("registry", "check").code == 0
 
 
 def test_a_person_is_made_given_a_role_and_disabled(run: Run) -> None:
@@ -223,9 +329,24 @@ def test_a_table_keeps_ids_whole_and_names_in_one_language(
 def test_every_command_has_help(run: Run) -> None:
     pages: list[tuple[str, ...]] = [
         (),
-        *((group,) for group in ("db", "keys", "client", "purpose", "agency", "citizen", "role", "demo")),
+        *(
+            (group,)
+            for group in (
+                "db",
+                "keys",
+                "client",
+                "purpose",
+                "agency",
+                "attribute",
+                "agreement",
+                "registry",
+                "citizen",
+                "role",
+                "demo",
+            )
+        ),
     ]
-    pages += [("serve",), ("keys", "rotate"), ("client", "create"), ("purpose", "create"), ("demo", "run")]
+    pages += [("serve",), ("keys", "rotate"), ("client", "create"), ("purpose", "propose"), ("demo", "run")]
     for page in pages:
         shown = run(*page, "--help")
         assert shown.code == 0

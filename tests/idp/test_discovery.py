@@ -50,7 +50,8 @@ async def test_every_address_exists_and_every_list_is_what_the_code_has(world: W
         if name.endswith("_endpoint") or name == "jwks_uri":
             assert address.startswith("https://idp.test/")
             path = address.removeprefix("https://idp.test")
-            assert path in served | {"/end_session"}, name
+            assert path in served | {"/end_session", "/consent/v1/check"}, name
+    assert (await world.http.get(said["satupintu_consent_openapi"])).json()["paths"]["/check"]
     assert said["grant_types_supported"] == list(GRANTS)
     assert said["response_types_supported"] == ["code"]
     assert said["code_challenge_methods_supported"] == ["S256"]

@@ -84,6 +84,7 @@ def an_access_token(family: str | None, jti: str = "jti-1", **changes: Any) -> d
         "issued_at": NOW,
         "expires_at": NOW,
         "revoked_at": None,
+        "status_position": None,
     }
     return {**values, **changes}
 
@@ -157,6 +158,20 @@ async def test_a_forgotten_value_is_a_fault_and_never_null(database: Database, f
     row = await database.driver.row(READ_AUTHORIZATION, {"family": family})
     assert row is not None
     assert row.revoked_at is None
+
+
+async def test_a_choice_of_known_values_is_a_choice(database: Database, family: str) -> None:
+    among = Statement(
+        select(AUTHORIZATIONS.c.id).where(
+            AUTHORIZATIONS.c.scope.in_(["openid", "profile"]),
+            AUTHORIZATIONS.c.id == bindparam("family"),
+            AUTHORIZATIONS.c.acr.in_(["1"]),
+            AUTHORIZATIONS.c.created_at <= bindparam("at"),
+        )
+    )
+    for at, found in ((NOW, family), (NOW - timedelta(microseconds=1), None)):
+        row = await database.driver.row(among, {"family": family, "at": at})
+        assert (row.id if row is not None else None) == found
 
 
 # --- once, and what follows from it ---

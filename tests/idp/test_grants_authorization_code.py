@@ -57,7 +57,7 @@ async def test_the_access_token_says_what_rfc_9068_wants_and_nothing_personal(wo
         audience_exactly=True,
     )
     assert set(verified.claims) == {
-        "iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "auth_time", "acr", "amr",
+        "iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "auth_time", "acr", "amr", "status",
     }  # fmt: skip
     assert verified.claims["client_id"] == app.client_id
     assert verified.claims["exp"] - verified.claims["iat"] == 600
@@ -307,7 +307,7 @@ async def test_authorization_details_travel_to_the_answer_and_the_token(world: W
     app, siti = await world.app(), await world.citizen()
     detail = PurposeDetail(purpose=world.purpose.code, datatypes=("email",))
     tokens = await world.tokens(app, siti, authorization_details=detail)
-    said = [{"type": "satupintu_purpose", "purpose": world.purpose.code, "datatypes": ["email"]}]
+    said = [{"type": "satupintu_purpose", "purpose": world.purpose.code, "datatypes": ["email"], "purpose_version": 1}]
     assert tokens["authorization_details"] == said
     assert claims_in(tokens["access_token"])["authorization_details"] == said
 

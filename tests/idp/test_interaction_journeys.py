@@ -65,8 +65,9 @@ async def test_a_refusal_is_recorded_and_told_to_the_app(world: World, user: Bro
     assert await world.authorizations() == []
     (consent,) = await world.consents()
     assert consent.status == "refused"
+    assert consent.subject_ref is not None
     await user.open(world.address())
-    assert user.page.path == "/consent"
+    assert user.page.path == "/consent/answered", "a no is not asked about again at once"
 
 
 async def test_the_answer_can_come_by_form_post(world: World, user: BrowserUser) -> None:

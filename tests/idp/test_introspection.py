@@ -1,6 +1,8 @@
 """Introspection: alive or not, told to those whom it concerns."""
 
+import jwt
 import pytest
+from jwt import PyJWKSet
 
 from idp.clients.management import disable_client
 from tests.support.assertions import AssertionKey
@@ -19,6 +21,7 @@ async def test_an_app_may_ask_about_its_own_tokens(world: World, clock: FakeCloc
     about = await world.introspect(app, tokens["access_token"])
     assert about.keys() == {
         "active", "token_type", "iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope", "auth_time", "acr",
+        "status",
     }  # fmt: skip
     assert about["active"] is True
     assert about["token_type"] == "Bearer"
@@ -131,3 +134,29 @@ async def test_a_signed_assertion_authenticates_here_as_well(world: World) -> No
     answer = await world.http.post("/introspect", data={"token": "x", **key.form(app.client_id)})
     assert answer.json() == INACTIVE
     assert answer.headers["cache-control"] == "no-store"
+
+
+@only_sqlite
+async def test_an_api_may_have_the_answer_signed(world: World) -> None:
+    """RFC 9701: for this caller, and not to be taken for the token that it tells about."""
+    app, siti = await world.app(), await world.citizen()
+    token = (await world.tokens(app, siti))["access_token"]
+    headers = app.basic | {"Accept": "application/token-introspection+jwt"}
+    for presented, plain in ((token, await world.introspect(app, token)), ("x.y.z", INACTIVE)):
+        answer = await world.http.post("/introspect", data={"token": presented}, headers=headers)
+        assert answer.headers["content-type"] == "application/token-introspection+jwt"
+        assert answer.headers["cache-control"] == "no-store"
+        keys = PyJWKSet.from_dict((await world.http.get("/jwks")).json())
+        header = jwt.get_unverified_header(answer.text)
+        assert (header["typ"], header["alg"]) == ("token-introspection+jwt", "RS256")
+        claims = jwt.decode(
+            answer.text,
+            keys[header["kid"]],
+            algorithms=["RS256"],
+            audience=app.client_id,
+            issuer="https://idp.test",
+            options={"verify_iat": False},
+        )
+        assert claims.keys() == {"iss", "aud", "iat", "token_introspection"}
+        assert claims["token_introspection"] == plain
+        assert (await world.userinfo(answer.text)).status_code == 401

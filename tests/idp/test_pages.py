@@ -240,6 +240,13 @@ def test_the_consent_page_shows_everything_that_is_recorded_as_shown() -> None:
             *(notice.legal_basis_sentence, notice.legal_citation, notice.identifier, notice.retention, notice.validity),
             *(
                 notice.offline_access or "",
+                *(
+                    notice.collection or "",
+                    notice.fetch,
+                    notice.recipients or "",
+                    notice.abroad or "",
+                    notice.rights or "",
+                ),
                 *notice.refusal,
                 notice.withdrawal,
                 notice.contact,
@@ -247,6 +254,7 @@ def test_the_consent_page_shows_everything_that_is_recorded_as_shown() -> None:
                 notice.deny,
             ),
             *(text for item in notice.items for text in (item.label, item.why, item.note)),
+            *(text for item in notice.items for text in (item.source, item.guarded) if text),
             " ".join(notice.purpose_description.split()),
         ]
         for sentence in sentences:

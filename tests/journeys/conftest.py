@@ -1,6 +1,7 @@
 """What journeys share: somebody who registers apps, and the way through the door."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 
 import httpx2
 import pytest
@@ -11,6 +12,7 @@ from idp.provider import Provider
 from tests.journeys.browsing import chromium
 from tests.support.clock import FakeClock
 from tests.support.demo import DemoProcess
+from tests.support.evidence_world import EvidenceWorld, new_evidence_world
 from tests.support.registrar import Registrar
 from tests.support.world import World
 
@@ -26,6 +28,15 @@ async def registrar(app: FastAPI, world: World, provider: Provider, clock: FakeC
         transport=httpx2.ASGITransport(app),
     ) as opened:
         yield opened
+
+
+@pytest.fixture
+async def evidence(app: FastAPI, world: World, provider: Provider, clock: FakeClock) -> AsyncIterator[EvidenceWorld]:
+    """Beside the world, an app that asks for another ministry's data, and that ministry's system; in-process."""
+    async with AsyncExitStack() as opened:
+        yield await new_evidence_world(
+            provider.database, issuer=world.issuer, clock=clock, transport=httpx2.ASGITransport(app), opened=opened
+        )
 
 
 # --- in a real browser -----------------------------------------------------------------------------------------------

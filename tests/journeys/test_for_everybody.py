@@ -80,10 +80,35 @@ def test_no_page_of_a_citizen_shuts_anybody_out(demo: DemoProcess, judge: Judge)
     page.route("**/static/submit.js*", lambda route: route.abort())
     page.goto(authorize(demo, prompt="none", response_mode="form_post"))
     judge.judge("back to the app")
+    page.goto(f"{demo.issuer}/my/uses")
+    assert page.locator("#uses > li").count() > 0
+    judge.judge("who used my data")
+    visit.look("who used my data")
+    page.goto(f"{demo.issuer}/register/uses")
+    judge.judge("uses, in numbers")
     page.goto(f"{demo.issuer}/my/consents")
     judge.judge("my consents")
     visit.press("h3 a")
     judge.judge("one consent")
+    visit.look("one consent")
+    visit.press("#pause")
+    judge.judge("paused")
+    visit.look("paused")
+    page.goto(authorize(demo))
+    judge.judge("asked while paused")
+    visit.look("asked while paused")
+    page.goto(f"{demo.issuer}/my/consents")
+    visit.press("h3 a")
+    visit.press("#resume")
+    visit.press("#to-renew")
+    judge.judge("let it go on?")
+    visit.look("let it go on")
+    visit.press("#renew")
+    judge.judge("renewed")
+    page.goto(f"{demo.issuer}/my/officers")
+    judge.judge("officers who looked")
+    page.goto(f"{demo.issuer}/my/consents")
+    visit.press("h3 a")
     visit.press("#withdraw")
     judge.judge("withdrawn")
     page.goto(f"{demo.issuer}/my/consents")
@@ -97,7 +122,7 @@ def test_no_page_of_a_citizen_shuts_anybody_out(demo: DemoProcess, judge: Judge)
     visit.press("#logout-yes")
     judge.judge("signed out")
     assert judge.found == []
-    assert len(judge.judged) == 18
+    assert len(judge.judged) == 25
 
 
 def test_no_page_of_a_privacy_officer_shuts_anybody_out(demo: DemoProcess, judge: Judge) -> None:
@@ -121,6 +146,37 @@ def test_no_page_of_a_privacy_officer_shuts_anybody_out(demo: DemoProcess, judge
     judge.judge("one consent")
     page.goto(f"{demo.issuer}/console/actions")
     judge.judge("what officers looked at")
+    assert judge.found == []
+
+
+def test_no_page_of_an_assisting_officer_shuts_anybody_out(demo: DemoProcess, judge: Judge) -> None:
+    visit, page = judge.visit, judge.visit.page
+    citizen = demo.make_citizen(f"warga-axe-loket-{visit.language}")
+    clerk = demo.make_citizen(f"petugas-axe-{visit.language}", role="assisting_officer")
+    page.goto(f"{demo.issuer}/console/assisted")
+    visit.log_in(clerk, demo.password(clerk))
+    judge.judge("whom")
+    visit.look("whom")
+    page.fill("#identifier", "nobody-at-all")
+    page.fill("#reason", "Datang ke loket 3")
+    visit.press("#find")
+    judge.judge("nobody")
+    page.fill("#identifier", citizen)
+    visit.press("#find")
+    judge.judge("the person")
+    visit.look("the person")
+    page.select_option("#about", f"{demo.client_id('health')} kunjungan-puskesmas")
+    visit.press("#show-notice")
+    judge.judge("to be read out")
+    visit.look("to be read out")
+    page.select_option("#channel", "paper")
+    visit.press("#allow")
+    judge.judge("the paper is missing")
+    page.select_option("#channel", "paper")
+    page.set_input_files("#document", {"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7 tertanda"})
+    visit.press("#allow")
+    assert page.locator("#done").is_visible()
+    judge.judge("written down")
     assert judge.found == []
 
 

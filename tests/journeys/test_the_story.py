@@ -83,7 +83,7 @@ async def test_a_second_visit_asks_nothing_and_is_one_redirect(world: World, use
         assert await userinfo(app, again.access_token) == await userinfo(app, first.access_token)
 
 
-async def test_no_is_told_to_the_app_kept_and_asked_again(world: World, user: BrowserUser) -> None:
+async def test_no_is_told_to_the_app_kept_and_asked_again_only_if_they_want(world: World, user: BrowserUser) -> None:
     app = world.app("health")
     await user.open(await app.authorization_url())
     await user.log_in("siti", world.password("siti"))
@@ -93,6 +93,8 @@ async def test_no_is_told_to_the_app_kept_and_asked_again(world: World, user: Br
     await user.open("/my/consents")
     assert statuses(user) == ["refused"]
     await user.open(await app.authorization_url())
+    assert user.page.path == "/consent/answered"
+    await user.press("anew")
     assert user.page.path == "/consent"
 
 

@@ -28,9 +28,26 @@ FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 #: Every address that there is, but for those below `/my/consents/` and `/console/`, and the health checks.
 HOST: Final = "https://idp.test"
-PAGES: Final = ("/", "/login", "/sign-in", "/consent", "/select-account", "/end_session", "/my/consents", "/console")
-PROTOCOL: Final = ("/authorize", "/token", "/userinfo", "/introspect", "/revoke")
-PUBLIC: Final = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks")
+PAGES: Final = (
+    *("/", "/login", "/sign-in", "/consent", "/select-account", "/end_session", "/my/consents", "/console"),
+    *("/consent/answered", "/my/uses", "/my/officers", "/register", "/register/uses", "/receipts/check"),
+)
+PROTOCOL: Final = (
+    "/authorize",
+    "/token",
+    "/userinfo",
+    "/introspect",
+    "/revoke",
+    "/access/v1/evaluation",
+    "/access/v1/evaluations",
+)
+PUBLIC: Final = (
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/authzen-configuration",
+    "/jwks",
+    "/status-lists",
+)
 
 
 @functools.cache

@@ -21,6 +21,7 @@ DUE: Final = (
     *numbers(13, 21),  # the front channel
     *numbers(22, 34),  # codes and tokens
     *numbers(36, 40),  # signed tokens that come in
+    *numbers(41, 46),  # fetching addresses that a client gave: event endpoints, so far
     *numbers(51, 57),  # client authentication
     *numbers(66, 74),  # login, session, consent
     *numbers(77, 78),  # people
@@ -31,7 +32,6 @@ DUE: Final = (
 #: What is due with the feature that it is about. Some have tests already, of the part that there is.
 LATER: Final = (
     ("device flow", numbers(35)),
-    ("fetching addresses that a client gave: none is fetched yet", numbers(41, 46)),
     ("dynamic registration and its management: operators register by the command line", numbers(47, 50)),
     ("DPoP, mTLS, pushed and signed authorization requests", numbers(58, 65)),
     ("one-time codes, recovery and e-mail", numbers(75)),

@@ -344,6 +344,9 @@ async def test_a_body_that_never_says_its_length_is_cut_off(stage: Stage, web_ap
 async def test_these_tests_know_every_address_that_there_is(stage: Stage) -> None:
     """A new address has to be named in `stage.py`, and so in the tests of this folder."""
     known = {*PAGES, *PROTOCOL, *PUBLIC, "/health/live", "/health/ready", "/static"}
+    known |= {"/status-lists/{list_id}", "/consent/v1", "/govstack/v1", "/.well-known/ssf-configuration"}
+    known |= {"/log/checkpoint", "/log/trust.json", "/log/tile/{tile:path}"}
+    known |= {"/register.json", "/register/{code}", "/notices/{sha256}"}
     routes = {getattr(route, "path", "") for route in stage.application.router.routes}
     below = {route for route in routes if route.startswith(("/my/consents/", "/console/"))}
     assert routes - below == known

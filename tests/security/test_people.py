@@ -8,7 +8,6 @@ from sqlalchemy import delete, select, update
 
 from consent.agencies import create_agency
 from consent.models import ConsentRecord
-from consent.purposes import create_purpose
 from idp.accounts.directory import disable_account, enable_account, require_account, set_password
 from idp.accounts.models import Account, RoleGrant
 from idp.accounts.passwords import PasswordCheck, Passwords
@@ -16,6 +15,7 @@ from tests.consent.registry import a_purpose
 from tests.security.stage import PASSWORD, SCOPE, Stage, is_a_page_only, refusal
 from tests.support.browser_user import BrowserUser
 from tests.support.databases import only_sqlite
+from tests.support.purposes import active_purpose
 from tests.support.token_world import App, claims_in
 
 pytestmark = [pytest.mark.anyio, only_sqlite]
@@ -111,10 +111,11 @@ async def test_two_agencies_cannot_join_a_person_on_any_identifier(
             names={"en": "Population", "id": "Kependudukan"},
             contact="Jalan Contoh 2",
             privacy_contact="pdp@dukcapil.example",
+            address="Jalan Contoh 2, Jakarta",
             now=now,
             entropy=entropy,
         )
-        await create_purpose(session, agency_id=agency.id, **a_purpose(code="kartu"), now=now, entropy=entropy)
+        await active_purpose(session, agency_id=agency.id, **a_purpose(code="kartu"), now=now, entropy=entropy)
     sister = await stage.world.app()
     elsewhere = await stage.world.app(agency_id=agency.id, purpose_codes=("kartu",))
     ours, sisters, theirs = [await stage.tokens(user, app) for app in (web_app, sister, elsewhere)]

@@ -152,9 +152,10 @@ class BrowserUser:
         fields: Mapping[str, str] | None = None,
         *,
         ticked: Mapping[str, Collection[str]] | None = None,
+        files: Mapping[str, bytes] | None = None,
         without: Collection[str] = (),
     ) -> "BrowserUser":
-        """Presses a button by its id, after filling fields (by id or name) and ticking boxes (by name).
+        """Presses a button by its id, after filling fields (by id or name), ticking boxes and choosing files (by name).
 
         `without` leaves out fields by name, as a tampering visitor would.
         """
@@ -164,9 +165,11 @@ class BrowserUser:
         if pressed.name:
             pairs.append((pressed.name, pressed.value))
         pairs = [(name, value) for name, value in pairs if name not in without]
-        return await self.send(form, pairs)
+        return await self.send(form, pairs, files=files)
 
-    async def send(self, form: Form, pairs: Collection[tuple[str, str]]) -> "BrowserUser":
+    async def send(
+        self, form: Form, pairs: Collection[tuple[str, str]], *, files: Mapping[str, bytes] | None = None
+    ) -> "BrowserUser":
         """Sends a form with exactly these values."""
         target = self.page.url.join(form.action) if form.action else self.page.url
         if form.method == "get":
@@ -175,12 +178,15 @@ class BrowserUser:
             raise AssertionError(f"the page's form-action does not let a form go to {origin_of(target)}")
         if origin_of(target) != origin_of(self.issuer):
             return self._leave(target, form_post=dict(pairs))
+        content_type, content = "application/x-www-form-urlencoded", urlencode(list(pairs)).encode()
+        if form.is_multipart:
+            content_type, content = as_multipart(form, pairs, files or {})
         headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
+            "Content-Type": content_type,
             "Origin": self.page.origin_to_send,
             "Sec-Fetch-Site": "same-origin",
         }
-        return await self._go("POST", target, content=urlencode(list(pairs)).encode(), headers=headers)
+        return await self._go("POST", target, content=content, headers=headers)
 
     async def log_in(self, username: str, password: str) -> "BrowserUser":
         """Fills the login form and continues."""
@@ -243,6 +249,24 @@ def _filled(form: Form, fields: Mapping[str, str], ticked: Mapping[str, Collecti
         elif one.name and (one.kind not in {"checkbox", "radio"} or one.checked):
             pairs.append((one.name, fields.get(one.id, fields.get(one.name, one.value))))
     return pairs
+
+
+def as_multipart(form: Form, pairs: Collection[tuple[str, str]], files: Mapping[str, bytes]) -> tuple[str, bytes]:
+    """The media type and the body of a form with files. A file field that nothing was chosen for is sent empty.
+
+    Spec: RFC 7578 §4; HTML §4.10.22.8.
+    """
+    boundary = "----WebKitFormBoundaryOf7Words"
+    chosen = {one.name for one in form.fields if one.kind == "file"}
+    body = bytearray()
+    for name, value in pairs:
+        body += f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'.encode()
+        if name in chosen:
+            filename = "scan.pdf" if name in files else ""
+            body += f'; filename="{filename}"\r\nContent-Type: application/octet-stream'.encode()
+        body += b"\r\n\r\n" + (files.get(name, b"") if name in chosen else value.encode()) + b"\r\n"
+    body += f"--{boundary}--\r\n".encode()
+    return f"multipart/form-data; boundary={boundary}", bytes(body)
 
 
 def origin_of(url: httpx2.URL) -> str:

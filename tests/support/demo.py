@@ -11,12 +11,14 @@ from typing import Any, Self
 
 import httpx2
 
-from idp.accounts.directory import create_account
+from consent.vault import Vault
+from idp.accounts.directory import create_account, grant_role
 from idp.accounts.passwords import Passwords
 from idp.clock import system_clock
 from idp.database import Database
 from idp.demo.world import PEOPLE
 from keys.entropy import SystemEntropy
+from keys.sealing import MasterKey
 from tests.support.databases import sqlite_url
 from tests.support.ports import free_port
 from tests.support.postgres import run_apart
@@ -78,13 +80,15 @@ class DemoProcess:
         known = {str(person["username"]): str(person["password"]) for person in self._info["people"]}
         return known.get(username, PASSWORD)
 
-    def make_citizen(self, username: str) -> str:
-        """Another person like Siti, with nothing agreed to yet. Returns the username."""
-        run_apart(lambda: self._make(username))
+    def make_citizen(self, username: str, *, role: str | None = None) -> str:
+        """Another person like Siti, with nothing agreed to yet; with a role, if named. Returns the username."""
+        run_apart(lambda: self._make(username, role))
         return username
 
-    async def _make(self, username: str) -> None:
-        database, passwords = Database(sqlite_url(self.folder / "satupintu.db"), pool_size=1), Passwords(1)
+    async def _make(self, username: str, role: str | None) -> None:
+        vault = Vault(lambda: MasterKey.from_file(self.folder / "master.key"), SystemEntropy())
+        database = Database(sqlite_url(self.folder / "satupintu.db"), vault=vault, pool_size=1)
+        passwords = Passwords(1)
         try:
             password_hash = await passwords.hash(PASSWORD)
             async with database.transaction() as session:
@@ -97,6 +101,8 @@ class DemoProcess:
                     now=system_clock(),
                     entropy=SystemEntropy(),
                 )
+                if role is not None:
+                    await grant_role(session, username=username, role=role, granted_by="test", now=system_clock())
         finally:
             passwords.close()
             await database.dispose()

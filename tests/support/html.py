@@ -27,6 +27,7 @@ class Form:
     action: str
     method: str
     id: str = ""
+    is_multipart: bool = False
     fields: list[Field] = field(default_factory=list)
     buttons: list[Field] = field(default_factory=list)
 
@@ -80,7 +81,12 @@ class _Reader(HTMLParser):
             self.document.language = attributes.get("lang", "")
         elif tag == "form":
             method = attributes.get("method", "get").lower()
-            self.form = Form(attributes.get("action", ""), method, attributes.get("id", ""))
+            self.form = Form(
+                attributes.get("action", ""),
+                method,
+                attributes.get("id", ""),
+                is_multipart=attributes.get("enctype", "") == "multipart/form-data",
+            )
             self.document.forms.append(self.form)
         elif self.form is not None:
             self._control(self.form, tag, attributes)

@@ -16,14 +16,14 @@ from keys.entropy import SystemEntropy
 from keys.models import Base
 from tests.support.databases import sqlite_url
 from tests.support.postgres import run_apart
-from tests.support.settings import settings_for
+from tests.support.settings import a_vault, settings_for
 
 Rows = list[tuple[Table, list[dict[str, Any]]]]
 
 
 async def install_keys_at(url: str) -> None:
     """Puts the worker's keys into a migrated database that has none."""
-    database = Database(url, pool_size=1)
+    database = Database(url, vault=a_vault(), pool_size=1)
     try:
         async with database.transaction() as session:
             for table, values in prepared_rows():
@@ -42,7 +42,7 @@ def prepared_rows() -> Rows:
 
 async def _prepare(settings: Settings) -> Rows:
     await upgrade(settings.url)
-    database = Database(settings.url)
+    database = Database(settings.url, vault=a_vault())
     try:
         await prepare_keys(database, settings, now=system_clock(), entropy=SystemEntropy())
         async with database.reading() as session:

@@ -1,18 +1,31 @@
 """What the provider's pages are rendered with in tests: every template, in every shape that it has."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from starlette.requests import Request
 
+from consent.attributes import Category, DataItem, Source
 from consent.notice import Notice, compose
 from consent.purpose_draft import PurposeItem
 from consent.purposes import PurposeVersionView
+from consent.registry.terms import Terms
+from idp.interaction.steps import Answered, Remembered
+from tests.support.purposes import TERMS
 
 LAYERS: Final = frozenset({"layout.html", "components.html"})
 APP: Final = "Antrean Sehat"
 AGENCY: Final = "Kementerian Kesehatan"
 PERSON: Final = "Siti Rahmawati"
+# As if another agency held it, and the law guarded it more.
+PHONE: Final = DataItem(
+    "phone_number",
+    "Nomor telepon",
+    "Phone number",
+    "https://w3id.org/dpv/pd#TelephoneNumber",
+    Category.SPECIFIC,
+    Source("other", "dukcapil", {"id": "Dukcapil", "en": "Population Office"}),
+)
 
 
 def a_request(
@@ -59,6 +72,8 @@ def a_version(**changes: Any) -> PurposeVersionView:
         "validity_days": 90,
         "digest": bytes(32),
         "created_at": datetime(2026, 8, 17, tzinfo=UTC),
+        "terms": Terms.read({**TERMS, "storage_locations": ["ID", "SG"]}),
+        "attributes": {"phone_number": PHONE},
     }
     return PurposeVersionView(**{**values, **changes})
 
@@ -79,6 +94,13 @@ def a_notice(
     )
 
 
+def answered(language: str, app: str, how: str) -> dict[str, Any]:
+    """What the page about an earlier answer shows."""
+    at = datetime(2026, 8, 17, tzinfo=UTC)
+    remembered = Remembered(answered=Answered(how), consent_id="0198b3c2", at=at, until=at + timedelta(days=90))
+    return {"app_name": app, "purpose_name": a_version().texts[language]["name"], "remembered": remembered}
+
+
 def samples(
     language: str, *, app: str = APP, agency: str = AGENCY, person: str = PERSON
 ) -> list[tuple[str, dict[str, Any]]]:
@@ -92,6 +114,8 @@ def samples(
         ("consent.html", {**step, "shown": "ab", "ticked": frozenset(), "notice": a_notice(language, app=app)}),
         ("consent.html", {**step, "shown": "ab", "notice": a_notice(language, app=app, verified=False)}),
         ("consent.html", {**step, "shown": "ab", "notice": law}),
+        ("answered_before.html", {**step, **answered(language, app, "refused")}),
+        ("answered_before.html", {**step, **answered(language, app, "paused")}),
         ("select_account.html", {**step, "display_name": person, "app_name": app}),
         ("logout.html", {"csrf": "token", "fields": {"state": app}, "display_name": person, "app_name": app}),
         ("logout.html", {"csrf": "token", "fields": {}, "display_name": person, "app_name": None}),

@@ -13,12 +13,14 @@ from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
 from joserfc.jwk import ECKey, OKPKey
 
 from consent.agencies import agency_by_code
-from consent.purposes import PurposeVersionView, create_purpose
+from consent.purposes import PurposeVersionView
 from idp.clients.management import ClientSpec, create_client
 from idp.clock import Clock
 from idp.database import Database
-from idp.demo.world import APPS, PURPOSES
+from idp.demo.registry import PURPOSES
+from idp.demo.world import APPS
 from keys.entropy import Entropy
+from tests.support.purposes import active_purpose
 from tests.support.relying_party import RelyingParty
 
 HEALTH = next(app for app in APPS if app.name == "health")
@@ -107,14 +109,12 @@ class Registrar:
         return app
 
     async def purpose(self, agency: str = "kemenkes", **changes: Any) -> PurposeVersionView:
-        """Writes a purpose like the health app's with changes; of an existing code, its next version."""
+        """Puts in force a purpose like the health app's with changes; of an existing code, its next version."""
         said = {name: value for name, value in VISIT.items() if name != "agency"} | changes
         async with self._database.transaction() as session:
             owner = await agency_by_code(session, agency)
             assert owner is not None
-            return await create_purpose(
-                session, agency_id=owner.id, **said, created_by="test", now=self.now, entropy=self._entropy
-            )
+            return await active_purpose(session, agency_id=owner.id, **said, now=self.now, entropy=self._entropy)
 
 
 class SignedAssertion(PrivateKeyJWT):

@@ -7,6 +7,7 @@ async def test_…(two_processes: tuple[ServerProcess, ServerProcess], database:
     first.start()                          # and again, on the same port
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -137,5 +138,8 @@ def environment_of(settings: Settings) -> dict[str, str]:
     """The settings as environment variables, and nothing of ours that could change them."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SATUPINTU_")}
     named = settings.model_dump(mode="json", exclude={"master_key"}, exclude_unset=True)
-    values = {f"SATUPINTU_{name.upper()}": str(value) for name, value in named.items()}
+    values = {
+        f"SATUPINTU_{name.upper()}": json.dumps(value) if isinstance(value, list | dict) else str(value)
+        for name, value in named.items()
+    }
     return {**kept, **values, "SATUPINTU_MASTER_KEY": MASTER_KEY, "PYTHONUNBUFFERED": "1"}

@@ -20,6 +20,7 @@ from idp.accounts.passwords import Passwords
 from idp.clock import system_clock
 from idp.database import Database
 from idp.demo.world import APPS, PEOPLE
+from idp.provider import vault_for
 from idp.settings import Settings
 from keys.entropy import SystemEntropy
 from tests.support.browser_user import BrowserUser
@@ -151,20 +152,22 @@ class Service:
         scope = parameters.pop("scope", self.world.scope(name))
         return await user.open(await app.authorization_url(scope=scope, **parameters))
 
-    async def agree(self, username: str, name: str, *, user: BrowserUser | None = None) -> tuple[RelyingParty, str]:
+    async def agree(
+        self, username: str, name: str, *, user: BrowserUser | None = None, **parameters: Any
+    ) -> tuple[RelyingParty, str]:
         """Log in, allow: up to the code, which is not redeemed. Returns the app's instance that holds the verifier."""
         user = user or self.browser()
         app = self.app(name)
-        await self.ask(user, app, name)
+        await self.ask(user, app, name, **parameters)
         if not user.is_at_app and user.page.path == "/login":
             await user.log_in(username, self.password(username))
         if not user.is_at_app:
             await user.allow()
         return app, user.callback_parameters["code"]
 
-    async def log_in(self, username: str, name: str, *, user: BrowserUser | None = None) -> Login:
+    async def log_in(self, username: str, name: str, *, user: BrowserUser | None = None, **parameters: Any) -> Login:
         """The whole way to tokens."""
-        app, code = await self.agree(username, name, user=user)
+        app, code = await self.agree(username, name, user=user, **parameters)
         assert app.attempt is not None
         token = await app.redeem(code, code_verifier=app.attempt.code_verifier)
         return await app.check_login(token, nonce=app.attempt.nonce)
@@ -220,7 +223,7 @@ async def run_service(
 ) -> AsyncIterator[Service]:
     """Runs server processes on the settings' migrated database, makes keys and the country in it, and opens it."""
     await install_keys_at(settings.url)
-    database = Database(settings.url, pool_size=5)
+    database = Database(settings.url, vault=vault_for(settings, SystemEntropy()), pool_size=5)
     first = httpx2.URL(settings.issuer).port
     assert first is not None
     ports = [first, *(free_port() for _ in range(processes - 1))]

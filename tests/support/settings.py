@@ -6,7 +6,10 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
+from consent.vault import Vault
 from idp.settings import Settings
+from keys.entropy import SystemEntropy
+from keys.sealing import MasterKey
 
 ISSUER: Final = "https://idp.test"
 MASTER_KEY: Final = base64.b64encode(bytes(range(32))).decode()
@@ -22,3 +25,8 @@ def settings_for(database_url: str, folder: Path, **changes: Any) -> Settings:
         "database_pool_size": 5,
     }
     return Settings(**{**values, **changes})
+
+
+def a_vault() -> Vault:
+    """The vault that goes with `MASTER_KEY`."""
+    return Vault(lambda: MasterKey.from_base64(MASTER_KEY), SystemEntropy())

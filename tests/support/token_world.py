@@ -13,7 +13,7 @@ import httpx2
 
 from consent.agencies import create_agency
 from consent.decisions import withdraw
-from consent.purposes import PurposeVersionView, create_purpose
+from consent.purposes import PurposeVersionView
 from idp.accounts.directory import create_account
 from idp.authorize.claims import ClaimsRequest
 from idp.authorize.parameters import AuthorizationRequest
@@ -23,6 +23,7 @@ from idp.sessions.store import start_session
 from idp.tokens.codes import KEEP, AuthenticatedPerson, new_code
 from keys.encoding import b64url_decode, b64url_encode, strict_json_loads
 from tests.consent.registry import a_purpose, grant_to, item
+from tests.support.purposes import active_purpose
 
 CALLBACK: Final = "https://app.test/callback"
 VERIFIER: Final = "the-verifier-of-a-test-has-at-least-forty-three-characters"
@@ -231,11 +232,12 @@ async def new_world(provider: Provider, http: httpx2.AsyncClient) -> World:
             names={"id": "Kementerian Kesehatan", "en": "Ministry of Health"},
             contact="Jalan Contoh 1",
             privacy_contact="pdp@kesehatan.example",
+            address="Jalan Contoh 1, Jakarta",
             now=now,
             entropy=entropy,
         )
         items = [item(claim, required=claim == "name") for claim in ITEMS]
-        purpose = await create_purpose(session, agency_id=agency.id, **a_purpose(items=items), now=now, entropy=entropy)
+        purpose = await active_purpose(session, agency_id=agency.id, **a_purpose(items=items), now=now, entropy=entropy)
     return World(provider, http, agency.id, purpose)
 
 

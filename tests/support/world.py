@@ -1,7 +1,7 @@
-"""A small country for journeys: the demonstration's two ministries, apps and three people, in the test's database.
+"""A small country for journeys: the demonstration's two ministries, apps and people, in the test's database.
 
 world.app("health")            a RelyingParty; `population` is the other ministry's
-world.password("siti")         citizens: siti, budi; privacy officer: ratna
+world.password("siti")         citizens: siti, budi; privacy officers: ratna, wayan (who assists, too)
 """
 
 from contextlib import AsyncExitStack

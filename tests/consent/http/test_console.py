@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from consent.decisions import withdraw
 from consent.http import console
-from consent.models import ConsentEvent, ConsentRecord, ShownText
+from consent.models import ConsentEvent, ConsentRecord, OfficerAction, ShownText
 from tests.consent.http.window import OFFICER, Window
 from tests.consent.registry import APP, BUDI, SITI, grant_to, notice_of, write_registry
 
@@ -281,7 +281,7 @@ async def _last_event(window: Window, consent_id: str) -> str:
 async def test_an_edited_event_breaks_the_chain_before_the_officers_eyes(window: Window) -> None:
     consent_id = await granted(window)
     async with window.database.transaction() as session:
-        await session.execute(update(ConsentEvent).values(granted=["email", "gender", "name"], refused=[]))
+        await session.execute(update(ConsentEvent).values(channel="paper"))
     page = (await window.get_as_officer(f"/console/consents/{consent_id}")).text
     assert 'id="chain-broken"' in page
     assert 'id="chain-intact"' not in page
@@ -340,7 +340,7 @@ async def test_the_officers_own_looks_can_be_looked_at(window: Window, monkeypat
     window.clock.advance(60)
     page = (await window.get_as_officer("/console/actions")).text
     assert re.findall(r'data-action="([a-z]+)"', page) == ["export", "open", "list"]
-    assert f"subject_id={SITI}" in page
+    assert f'href="/console?citizen={SITI}"' in page
     assert "format=csv" in page
     assert OFFICER in page
     monkeypatch.setattr(console, "PAGE", 2)
@@ -351,3 +351,23 @@ async def test_the_officers_own_looks_can_be_looked_at(window: Window, monkeypat
     second = (await window.get_as_officer(link(first, "older"))).text
     assert re.findall(r'data-action="([a-z]+)"', second) == ["open", "list"]
     assert (await window.get_as_officer("/console/actions?older=nowhere")).status_code == 404
+
+
+async def test_why_an_officer_looks_is_kept_with_the_look_and_shown_to_whom_it_was_about(window: Window) -> None:
+    await granted(window)
+    await window.get_as_officer(f"/console?citizen={SITI}&reason=She+wrote+to+us")
+    await window.get_as_officer(f"/console/export?format=csv&citizen={SITI}&reason=For+the+court")
+    async with window.database.reading() as session:
+        reasons = (await session.scalars(select(OfficerAction.reason).order_by(OfficerAction.id))).all()
+    assert set(reasons) == {"For the court", "She wrote to us"}
+    assert "She wrote to us" in (await window.get_as_officer("/console/actions")).text
+    mine = (await window.get_as(SITI, "/my/officers")).text
+    assert "She wrote to us" in mine
+    assert 'data-action="export"' in mine
+    assert "She wrote to us" not in (await window.get_as(BUDI, "/my/officers")).text
+
+
+async def test_a_reason_that_is_no_line_of_text_shows_nothing(window: Window) -> None:
+    answer = await window.get_as_officer(f"/console?reason={'x' * 501}")
+    assert answer.status_code == 400
+    assert await window.looks() == []

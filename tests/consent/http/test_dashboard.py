@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from consent.decisions import refuse, withdraw
 from consent.http import dashboard
 from consent.models import ShownText
-from consent.purposes import create_purpose
 from tests.consent.http.window import Window, bury_tokens, csrf_of
 from tests.consent.registry import APP, BUDI, SITI, a_purpose, decision, grant_to, notice_of, write_registry
+from tests.support.purposes import active_purpose
 
 pytestmark = pytest.mark.anyio
 
@@ -91,7 +91,7 @@ async def test_the_detail_shows_the_text_in_the_language_and_words_it_was_shown_
         "en": {"name": "Other", "description": "Another thing altogether.", "refusal": "No."},
     }
     async with window.database.transaction() as session:
-        await create_purpose(
+        await active_purpose(
             session,
             agency_id=window.version.agency_id,
             **a_purpose(texts=changed),

@@ -14,8 +14,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from consent.http import console, dashboard
-from consent.http.ports import Form, Ports, Viewer
+from consent.http import assisted, console, dashboard, registry, registry_review
+from consent.http.ports import App, Citizen, Form, Ports, Viewer
 from consent.models import ConsentEvent, ConsentRecord, OfficerAction
 from consent.purposes import PurposeVersionView
 from idp.database import Database
@@ -26,6 +26,9 @@ from tests.support.clock import FakeClock
 
 OFFICER = "0f000000-0000-4000-8000-000000000001"
 AS_OFFICER = {"x-subject": OFFICER, "x-roles": "privacy_officer"}
+
+# The agency of each app; `*` is every other's. Set by the fixture.
+AGENCY_OF: dict[str, str] = {}
 
 # Stands for the tokens that die with a consent: a table of someone else's in the same database.
 DEAD_TOKENS = Table("test_dead_tokens", MetaData(), Column("consent_id", String(40), primary_key=True))
@@ -79,6 +82,49 @@ async def client_names(client_ids: Collection[str], locale: str, /) -> Mapping[s
     return {APP: "Sehat <b>Bersama</b>"} if APP in client_ids else {}
 
 
+async def app(_session: AsyncSession, client_id: str, locale: str, /) -> App | None:
+    """The one app there is; its agency is that of whatever version there is."""
+    assert locale in {"id", "en"}
+    if client_id == "gone":
+        return None
+    agency_id = AGENCY_OF.get(client_id, AGENCY_OF["*"])
+    return App(
+        client_id=client_id,
+        name="Sehat Bersama",
+        is_verified=True,
+        agency_id=agency_id,
+        purpose_codes=("kunjungan",),
+    )
+
+
+async def apps(session: AsyncSession, locale: str, /) -> list[App]:
+    """Every app."""
+    known = await app(session, APP, locale)
+    assert known is not None
+    return [known]
+
+
+async def subject_ref(_session: AsyncSession, subject_id: str, client_id: str, /) -> str | None:
+    """The name of a person at an app."""
+    return f"{subject_id[:8]}-at-{client_id}"
+
+
+async def find_citizen(_session: AsyncSession, by: str, identifier: str, /) -> Citizen | None:
+    """Siti and the officer, by name, by number or by our id."""
+    people = {
+        ("username", "siti"): Citizen(subject_id=SITI, display_name="Siti"),
+        ("national_id", "3201010101010001"): Citizen(subject_id=SITI, display_name="Siti"),
+        ("subject_id", SITI): Citizen(subject_id=SITI, display_name="Siti"),
+        ("username", "dewi"): Citizen(subject_id=OFFICER, display_name="Dewi"),
+        ("subject_id", OFFICER): Citizen(subject_id=OFFICER, display_name="Dewi"),
+    }
+    return people.get((by, identifier))
+
+
+async def carry_over(_session: AsyncSession, _consent_id: str, /) -> None:
+    """Nothing rests on a consent here but `DEAD_TOKENS`."""
+
+
 async def bury_tokens(session: AsyncSession, consent_id: str, _now: datetime, /) -> None:
     """Writes that the tokens are dead."""
     await session.execute(insert(DEAD_TOKENS).values(consent_id=consent_id))
@@ -103,7 +149,8 @@ class Window:
         self, headers: Mapping[str, str] | None = None, *, faults_are_answers: bool = False
     ) -> AsyncIterator[httpx2.AsyncClient]:
         """A browser that follows no redirect by itself."""
-        app = Starlette(routes=[*dashboard.routes(self.ports), *console.routes(self.ports)])
+        pages = (dashboard, console, assisted, registry, registry_review)
+        app = Starlette(routes=[route for page in pages for route in page.routes(self.ports)])
         transport = httpx2.ASGITransport(app, raise_app_exceptions=not faults_are_answers)
         async with httpx2.AsyncClient(
             transport=transport, base_url="https://idp.test", headers=dict(headers or {})
