@@ -10,16 +10,28 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 import psutil
 
-from benchmarks import ours, peer
+from benchmarks import gate, log, ours, peer
 from benchmarks.operations import Measured, Request, measure
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresqlServer, postgresql_server
 
-ORDER = ("discovery", "jwks", "client_credentials", "code", "refresh", "introspection", "userinfo", "authorize")
+ORDER = (
+    "discovery",
+    "jwks",
+    "client_credentials",
+    "code",
+    "refresh",
+    "introspection",
+    "userinfo",
+    "authorize",
+    "check",
+    "check_noted",
+)
 Figures = dict[str, Measured]
 
 
@@ -72,9 +84,13 @@ class Bench:
         """Our figures, and our memory at rest in MiB."""
         port = free_port()
         base = f"http://127.0.0.1:{port}"
-        with ours.serving(self.server.create_database("ours"), self.folder, port=port) as (process, prepared):
+        database_url = self.server.create_database("ours")
+        with ours.serving(database_url, self.folder, port=port) as (process, prepared):
             memory = psutil.Process(process.pid).memory_info().rss / 2**20
-            requests = asyncio.run(ours.operations(base, f"http://localhost:{port}", prepared, count=self.count))
+            making = ours.operations(
+                base, f"http://localhost:{port}", prepared, count=self.count, database_url=database_url
+            )
+            requests = asyncio.run(making)
             return self.run_all(requests, url=base, pid=process.pid), memory
 
     def peers(self) -> Figures:
@@ -96,6 +112,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--count", type=int, default=3000, help="codes and refresh tokens to spend")
     options.add_argument("--seconds", type=float, default=4, help="for each operation that can go round and round")
+    options.add_argument("--log-count", type=int, default=50_000, help="uses to put into the log and to replay")
     options.add_argument("--json", type=Path, help="write the figures to this file as well")
     chosen = options.parse_args()
     cores = sorted(os.sched_getaffinity(0))
@@ -106,12 +123,24 @@ def main() -> None:
             bench = Bench(server, folder, chosen.count, chosen.seconds, server_core=cores[0], load_core=cores[-1])
             our_figures, memory = bench.ours()
             peer_figures = bench.peers()
+            # A log of its own has a state file of its own: else it would be an older copy of the other's.
+            apart = folder / "log"
+            apart.mkdir()
+            log_figures = log.measure(server, apart, count=chosen.log_count, pids=bench.postgresql_pids)
     print(table(our_figures, peer_figures, memory=memory))
+    print(log.table(log_figures))
+    decisions = gate.measure()
+    print(gate.line(decisions))
     if chosen.json:
-        sides = {"ours": our_figures, "peer": peer_figures}
-        chosen.json.write_bytes(
-            orjson.dumps({side: {name: asdict(one) for name, one in rows.items()} for side, rows in sides.items()})
-        )
+        sides: dict[str, dict[str, Any]] = {
+            "ours": our_figures,
+            "peer": peer_figures,
+            "log": {row.name: row for row in log_figures},
+        }
+        figures: dict[str, Any] = {
+            side: {name: asdict(one) for name, one in rows.items()} for side, rows in sides.items()
+        }
+        chosen.json.write_bytes(orjson.dumps(figures | {"gate": {"decisions_per_second": decisions}}))
 
 
 def table(our: dict[str, Measured], peers: dict[str, Measured], *, memory: float) -> str:

@@ -6,6 +6,7 @@ Everything is made over HTTP, as apps and people make it: nothing here knows how
 import asyncio
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +15,18 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import httpx2
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.operations import Request
 from consent.agencies import agency_by_code
+from consent.models import ConsentRecord
 from idp import migrate
 from idp.clients.management import ClientSpec, create_client
 from idp.clock import system_clock
 from idp.database import Database
 from idp.demo.seed import seed
+from idp.provider import vault_for
 from idp.settings import Settings
 from idp.setup import prepare_keys
 from keys.entropy import SystemEntropy
@@ -31,6 +36,9 @@ from tests.support.settings import settings_for
 
 RESOURCE = "https://api.bench.example"
 REDIRECT_URI = "https://app.bench.example/callback"
+PROVIDER = "bench-provider"
+PURPOSE = "kunjungan-puskesmas"
+ITEM = "urn:satupintu:data:dukcapil:bench"
 SCOPE = "openid profile offline_access"
 
 
@@ -41,19 +49,25 @@ class Prepared:
     client_id: str
     client_secret: str
     password: str
+    provider_secret: str
 
     @property
     def basic(self) -> str:
         """The app's credentials as a header."""
-        pair = f"{quote(self.client_id)}:{quote(self.client_secret)}".encode()
-        return f"Authorization: Basic {base64.b64encode(pair).decode()}"
+        return basic(self.client_id, self.client_secret)
+
+
+def basic(client_id: str, secret: str) -> str:
+    """An app's credentials as a header."""
+    pair = f"{quote(client_id)}:{quote(secret)}".encode()
+    return f"Authorization: Basic {base64.b64encode(pair).decode()}"
 
 
 async def prepare(settings: Settings) -> Prepared:
     """The schema, the keys, the demonstration's country, and an app with every grant and an ES256 ID token."""
     entropy, now = SystemEntropy(), system_clock()
     await migrate.upgrade(settings.url)
-    database = Database(settings.url, pool_size=2)
+    database = Database(settings.url, vault=vault_for(settings, entropy), pool_size=2)
     try:
         await prepare_keys(database, settings, now=now, entropy=entropy)
         urls = {"health": "https://health.example", "population": "https://population.example"}
@@ -68,17 +82,39 @@ async def prepare(settings: Settings) -> Prepared:
                 verified=True,
                 redirect_uris=(REDIRECT_URI,),
                 grant_types=("authorization_code", "refresh_token", "client_credentials"),
-                scopes=(*SCOPE.split(), "api"),
+                scopes=(*SCOPE.split(), "api", "consent:check"),
                 resources=(RESOURCE,),
                 allowed_resources=(RESOURCE,),
-                purpose_codes=("kunjungan-puskesmas",),
+                purpose_codes=(PURPOSE,),
                 id_token_signed_response_alg="ES256",
             )
             client, secret = await create_client(session, spec, now=now, entropy=entropy)
+            holder = await agency_by_code(session, "dukcapil")
+            assert holder is not None
+            of_holder = ClientSpec(
+                client_id=PROVIDER,
+                agency_id=holder.id,
+                names={"id": "Bench provider"},
+                grant_types=("client_credentials",),
+                scopes=("consent:check",),
+            )
+            _, provider_secret = await create_client(session, of_holder, now=now, entropy=entropy)
     finally:
         await database.dispose()
     assert secret is not None
-    return Prepared(client.client_id, secret, next(p.password for p in state.people if p.username == "siti"))
+    assert provider_secret is not None
+    password = next(person.password for person in state.people if person.username == "siti")
+    return Prepared(client.client_id, secret, password, provider_secret)
+
+
+async def let_flow(database_url: str) -> None:
+    """Lets the app have an item of another agency's, as if its purpose and an agreement said so."""
+    engine = create_async_engine(database_url)
+    async with engine.begin() as connection:
+        for consent_id, granted in (await connection.execute(select(ConsentRecord.id, ConsentRecord.granted))).all():
+            changed = update(ConsentRecord).where(ConsentRecord.id == consent_id)
+            await connection.execute(changed.values(granted=[*granted, ITEM]))
+    await engine.dispose()
 
 
 @contextmanager
@@ -150,7 +186,27 @@ async def collect(base: str, requests: list[Request], pattern: str) -> list[str]
     return found
 
 
-async def operations(base: str, issuer: str, prepared: Prepared, *, count: int) -> dict[str, list[Request]]:
+async def checks(base: str, prepared: Prepared, access_token: str) -> dict[str, list[Request]]:
+    """A check by the app's own agency, and one by another, whose yes is noted before it leaves."""
+    introspection = post("/introspect", {"token": access_token}, prepared.basic)
+    (sub,) = await collect(base, [introspection], r'"sub":"([^"]+)"')
+    made = {}
+    for name, credentials, item in (
+        ("check", prepared.basic, "name"),
+        ("check_noted", basic(PROVIDER, prepared.provider_secret), ITEM),
+    ):
+        form = {"grant_type": "client_credentials", "scope": "consent:check"}
+        (token,) = await collect(base, [post("/token", form, credentials)], r'"access_token":"([^"]+)"')
+        question = {"client_id": prepared.client_id, "sub": sub, "purpose": PURPOSE, "items": [item]}
+        headers = (f"Authorization: Bearer {token}", "Content-Type: application/json")
+        made[name] = [Request("POST", "/consent/v1/check", headers, json.dumps(question))]
+        await collect(base, made[name], r'"permitted":(true)')
+    return made
+
+
+async def operations(
+    base: str, issuer: str, prepared: Prepared, *, count: int, database_url: str
+) -> dict[str, list[Request]]:
     """The requests of each measured operation."""
     visitor = Visitor(prepared, issuer=issuer)
     await visitor.sign_in()
@@ -163,7 +219,9 @@ async def operations(base: str, issuer: str, prepared: Prepared, *, count: int) 
         replace(visitor.redeem(code), body=visitor.redeem(code).body.split("&resource")[0]) for code in codes[-100:]
     ]
     access_tokens = await collect(base, plain, r'"access_token":"([^"]+)"')
+    await let_flow(database_url)
     return {
+        **await checks(base, prepared, access_tokens[0]),
         "discovery": [Request("GET", "/.well-known/openid-configuration")],
         "jwks": [Request("GET", "/jwks")],
         "client_credentials": [
