@@ -16,7 +16,7 @@ RUN /opt/satupintu/bin/python -m pip install --no-deps --no-build-isolation --no
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin satupintu \
-    && install -d -o satupintu -g satupintu /var/lib/satupintu
+    && install -d -m 0700 -o satupintu -g satupintu /var/lib/satupintu /var/lib/satupintu-log
 COPY --from=build /opt/satupintu /opt/satupintu
 ENV PATH=/opt/satupintu/bin:$PATH PYTHONUNBUFFERED=1 SATUPINTU_DATA_DIR=/var/lib/satupintu
 USER satupintu
