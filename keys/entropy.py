@@ -56,7 +56,9 @@ def new_row_id(entropy: Entropy, now: datetime) -> str:
     number = int.from_bytes(value, "big")
     number = number & ~(0xF << 76) | (0x7 << 76)
     number = number & ~(0b11 << 62) | (0b10 << 62)
-    return str(UUID(int=number))
+    # As `str(UUID(int=number))` would say it, at a quarter of its price: every row has one.
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def constant_time_equals(a: bytes, b: bytes) -> bool:
