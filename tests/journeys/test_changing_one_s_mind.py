@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
@@ -87,10 +88,10 @@ async def test_one_item_less_is_missing_from_the_tokens_that_are_out(agreed: Agr
 
 async def test_an_end_that_was_brought_nearer_is_the_end(agreed: Agreed, clock: FakeClock, provider: Provider) -> None:
     await agreed.open_consent()
-    day = clock().date().isoformat()
+    day = (clock() + timedelta(days=1)).date().isoformat()
     await agreed.user.press("shorten", {"until": day})
     assert "Anda memajukan akhirnya" in agreed.user.page.text
-    clock.advance(days=1)
+    clock.advance(days=2)
     await sweep(provider)
     assert await agreed.data() == set()
     assert await agreed.app.introspect(agreed.login.refresh_token) == {"active": False}
